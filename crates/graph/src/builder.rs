@@ -1,0 +1,327 @@
+//! Builds a [`Model`], checking every shape as a node is added.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::{
+    Binary, Dim, Graph, GraphError, Mask, Model, Node, NodeId, Op, Role, RopeLayout, Shape,
+    StateDecl, StateId, Symbol, TableDecl, TableId, Unary, WeightDecl, WeightId,
+};
+
+type Result<T, E = GraphError> = std::result::Result<T, E>;
+
+/// Declares weights, tables and states and adds nodes to the entry being built.
+#[derive(Debug, Default)]
+pub struct Builder {
+    model: Model,
+    nodes: Vec<Node>,
+    names: HashSet<String>,
+}
+
+impl Builder {
+    /// An empty model.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Declares a weight by its checkpoint name.
+    pub fn weight(&mut self, name: impl Into<String>, shape: &[usize]) -> Result<WeightId> {
+        let name = name.into();
+        if self.model.weight(&name).is_some() {
+            return Err(GraphError::DuplicateName(name));
+        }
+        let shape = shape.to_vec();
+        self.model.weights.push(WeightDecl { name, shape });
+        Ok(WeightId(self.model.weights.len() - 1))
+    }
+
+    /// Declares a table of computed numbers.
+    pub fn table(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        data: Vec<f32>,
+    ) -> Result<TableId> {
+        let name = name.into();
+        if shape.iter().product::<usize>() != data.len() {
+            let reason = format!("a table of shape {shape:?} holds {} numbers", data.len());
+            return Err(GraphError::Shape { node: name, reason });
+        }
+        let shape = shape.to_vec();
+        self.model.tables.push(TableDecl { name, shape, data });
+        Ok(TableId(self.model.tables.len() - 1))
+    }
+
+    /// Declares a state of rows `[kv_heads, head_dim]`.
+    pub fn state(&mut self, name: impl Into<String>, row: &[usize], max_len: usize) -> StateId {
+        self.model.states.push(StateDecl {
+            name: name.into(),
+            row: row.to_vec(),
+            max_len,
+        });
+        StateId(self.model.states.len() - 1)
+    }
+
+    /// Ids given by the caller.
+    pub fn input(&mut self, name: &str, dims: &[Symbol]) -> Result<NodeId> {
+        let shape = Shape::new(dims.iter().copied().map(Dim::from));
+        self.push(name, Op::Input, vec![], shape)
+    }
+
+    /// See [`Op::Embedding`].
+    pub fn embedding(&mut self, name: &str, ids: NodeId, weight: WeightId) -> Result<NodeId> {
+        let [_, hidden] = self.matrix(name, weight)?;
+        let mut dims = self.shape(ids).0.clone();
+        dims.push(hidden.into());
+        self.push(name, Op::Embedding { weight }, vec![ids], Shape(dims))
+    }
+
+    /// See [`Op::RmsNorm`].
+    pub fn rms_norm(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        weight: WeightId,
+        eps: f32,
+    ) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        self.vector(name, weight, shape.width())?;
+        self.push(name, Op::RmsNorm { weight, eps }, vec![x], shape)
+    }
+
+    /// See [`Op::Linear`].
+    pub fn linear(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        weight: WeightId,
+        bias: Option<WeightId>,
+    ) -> Result<NodeId> {
+        let [rows, cols] = self.matrix(name, weight)?;
+        let shape = self.shape(x);
+        if shape.width() != Some(cols) {
+            return Err(self.misfit(name, format!("a matrix of {cols} columns meets {shape}")));
+        }
+        let mut dims = shape.leading().to_vec();
+        dims.push(rows.into());
+        if let Some(bias) = bias {
+            self.vector(name, bias, Some(rows))?;
+        }
+        self.push(name, Op::Linear { weight, bias }, vec![x], Shape(dims))
+    }
+
+    /// Splits the last axis into `[parts, width / parts]`.
+    pub fn split(&mut self, name: &str, x: NodeId, parts: usize) -> Result<NodeId> {
+        let shape = self.shape(x);
+        let Some(width) = shape.width().filter(|w| parts > 0 && w % parts == 0) else {
+            return Err(self.misfit(name, format!("{shape} does not split into {parts} heads")));
+        };
+        let mut dims = shape.leading().to_vec();
+        dims.extend([Dim::Fixed(parts), Dim::Fixed(width / parts)]);
+        self.push(name, Op::Reshape, vec![x], Shape(dims))
+    }
+
+    /// Joins the last two axes.
+    pub fn join(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        let dims = &self.shape(x).0;
+        let [lead @ .., Dim::Fixed(parts), Dim::Fixed(width)] = dims.as_slice() else {
+            let reason = format!("{} has no two axes to join", self.shape(x));
+            return Err(self.misfit(name, reason));
+        };
+        let mut joined = lead.to_vec();
+        joined.push(Dim::Fixed(parts * width));
+        self.push(name, Op::Reshape, vec![x], Shape(joined))
+    }
+
+    /// See [`Op::Rope`].
+    pub fn rope(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        table: TableId,
+        layout: RopeLayout,
+    ) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        let table_shape = &self.model.tables[table.0].shape;
+        let fits = matches!(table_shape[..], [_, 2, half] if shape.width() == Some(2 * half));
+        if !fits {
+            let reason = format!("a rotary table {table_shape:?} meets {shape}");
+            return Err(self.misfit(name, reason));
+        }
+        self.push(name, Op::Rope { table, layout }, vec![x], shape)
+    }
+
+    /// See [`Op::Append`].
+    pub fn append(&mut self, name: &str, x: NodeId, state: StateId) -> Result<NodeId> {
+        let decl = &self.model.states[state.0];
+        let mut expected = vec![Symbol::Batch.into(), Symbol::QueryLen.into()];
+        expected.extend(decl.row.iter().map(|&n| Dim::Fixed(n)));
+        if self.shape(x).0 != expected {
+            let reason = format!("{} is not {}", self.shape(x), Shape(expected));
+            return Err(self.misfit(name, reason));
+        }
+        expected[1] = Symbol::KvLen.into();
+        self.push(name, Op::Append { state }, vec![x], Shape(expected))
+    }
+
+    /// See [`Op::AttentionScores`].
+    pub fn attention_scores(
+        &mut self,
+        name: &str,
+        query: NodeId,
+        key: NodeId,
+        bias: Option<NodeId>,
+        scale: f32,
+        mask: Mask,
+    ) -> Result<NodeId> {
+        let (q, k) = (self.shape(query), self.shape(key));
+        let (
+            [batch, q_len, Dim::Fixed(heads), q_dim],
+            [k_batch, kv_len, Dim::Fixed(kv_heads), k_dim],
+        ) = (q.0.as_slice(), k.0.as_slice())
+        else {
+            return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
+        };
+        let shared = *kv_heads > 0 && heads % kv_heads == 0;
+        if batch != k_batch || q_dim != k_dim || !shared {
+            return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
+        }
+        let shape = Shape(vec![*batch, Dim::Fixed(*heads), *q_len, *kv_len]);
+        let mut inputs = vec![query, key];
+        if let Some(bias) = bias {
+            if self.shape(bias).0 != shape.0[1..] {
+                let reason = format!("a bias {} meets scores {shape}", self.shape(bias));
+                return Err(self.misfit(name, reason));
+            }
+            inputs.push(bias);
+        }
+        self.push(name, Op::AttentionScores { scale, mask }, inputs, shape)
+    }
+
+    /// See [`Op::Softmax`].
+    pub fn softmax(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        self.push(name, Op::Softmax, vec![x], shape)
+    }
+
+    /// See [`Op::AttentionContext`].
+    pub fn attention_context(
+        &mut self,
+        name: &str,
+        probs: NodeId,
+        value: NodeId,
+    ) -> Result<NodeId> {
+        let (p, v) = (self.shape(probs), self.shape(value));
+        let fits = match (p.0.as_slice(), v.0.as_slice()) {
+            ([b, Dim::Fixed(h), q, kv], [vb, v_len, Dim::Fixed(vh), d])
+                if b == vb && kv == v_len && *vh > 0 && h % vh == 0 =>
+            {
+                Some(Shape(vec![*b, *q, Dim::Fixed(*h), *d]))
+            }
+            _ => None,
+        };
+        let Some(shape) = fits else {
+            return Err(self.misfit(name, format!("weights {p} cannot sum values {v}")));
+        };
+        self.push(name, Op::AttentionContext, vec![probs, value], shape)
+    }
+
+    /// See [`Op::Unary`].
+    pub fn unary(&mut self, name: &str, x: NodeId, function: Unary) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        self.push(name, Op::Unary(function), vec![x], shape)
+    }
+
+    /// See [`Op::Binary`].
+    pub fn binary(&mut self, name: &str, a: NodeId, b: NodeId, function: Binary) -> Result<NodeId> {
+        if self.shape(a) != self.shape(b) {
+            let reason = format!("{} meets {}", self.shape(a), self.shape(b));
+            return Err(self.misfit(name, reason));
+        }
+        let shape = self.shape(a).clone();
+        self.push(name, Op::Binary(function), vec![a, b], shape)
+    }
+
+    /// See [`Op::SelectRows`].
+    pub fn select_rows(&mut self, name: &str, x: NodeId, rows: NodeId) -> Result<NodeId> {
+        let (x_shape, rows_shape) = (self.shape(x), self.shape(rows));
+        let ([batch, _, width], [count]) = (x_shape.0.as_slice(), rows_shape.0.as_slice()) else {
+            let reason = format!("{x_shape} has no rows to select by {rows_shape}");
+            return Err(self.misfit(name, reason));
+        };
+        let shape = Shape(vec![*batch, *count, *width]);
+        self.push(name, Op::SelectRows, vec![x, rows], shape)
+    }
+
+    /// Says what a node is, for views that look for it.
+    pub fn set_role(&mut self, node: NodeId, role: Role) {
+        self.nodes[node.0].role = Some(role);
+    }
+
+    /// Ends the entry being built; the next node starts another.
+    pub fn entry(&mut self, name: &str, outputs: &[NodeId]) -> Result<()> {
+        if self.model.entries.contains_key(name) {
+            return Err(GraphError::DuplicateName(name.into()));
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        self.names.clear();
+        let graph = Graph::new(nodes, outputs.to_vec());
+        self.model.entries.insert(name.into(), graph);
+        Ok(())
+    }
+
+    /// The finished model.
+    pub fn finish(self) -> Model {
+        self.model
+    }
+
+    /// Entries finished so far.
+    pub fn entries(&self) -> &BTreeMap<String, Graph> {
+        &self.model.entries
+    }
+
+    fn shape(&self, node: NodeId) -> &Shape {
+        &self.nodes[node.0].shape
+    }
+
+    fn push(&mut self, name: &str, op: Op, inputs: Vec<NodeId>, shape: Shape) -> Result<NodeId> {
+        if !self.names.insert(name.into()) {
+            return Err(GraphError::DuplicateName(name.into()));
+        }
+        self.nodes.push(Node {
+            name: name.into(),
+            role: None,
+            op,
+            inputs,
+            shape,
+        });
+        Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    fn matrix(&self, node: &str, weight: WeightId) -> Result<[usize; 2]> {
+        let decl = &self.model.weights[weight.0];
+        <[usize; 2]>::try_from(decl.shape.as_slice())
+            .map_err(|_| self.misfit(node, format!("{} {:?} is no matrix", decl.name, decl.shape)))
+    }
+
+    fn vector(&self, node: &str, weight: WeightId, width: Option<usize>) -> Result<()> {
+        let decl = &self.model.weights[weight.0];
+        if width.is_some_and(|width| decl.shape == [width]) {
+            return Ok(());
+        }
+        let reason = format!(
+            "{} {:?} does not have the width of its input",
+            decl.name, decl.shape
+        );
+        Err(self.misfit(node, reason))
+    }
+
+    fn misfit(&self, node: &str, reason: String) -> GraphError {
+        GraphError::Shape {
+            node: node.into(),
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

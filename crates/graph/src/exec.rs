@@ -1,0 +1,231 @@
+//! What runs a model: the one trait that the CPU and GPU executors implement.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::{Encoding, Model, NodeId, WeightId};
+
+/// A future that stays on its thread, as everything in a browser's worker does.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Where arithmetic happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// SIMD on the CPU.
+    Cpu,
+}
+
+impl Backend {
+    /// As links and `--json` spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+/// How arithmetic happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// f32 on the dequantised weights: every backend gives the same answer within tolerance.
+    Exact,
+    /// Activations rounded to 8 bits per block of 32, integer dot products.
+    Fast,
+}
+
+impl Precision {
+    /// As links and `--json` spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Fast => "fast",
+        }
+    }
+}
+
+/// What can go wrong while a model is loaded or run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecError {
+    /// The session has no room for these positions.
+    #[error("The text is too long: {wanted} tokens, and this session takes {max}.")]
+    ContextFull {
+        /// Positions there would be.
+        wanted: usize,
+        /// Positions there can be.
+        max: usize,
+    },
+    /// A token id outside the vocabulary, or a row outside the run.
+    #[error("{what} {index} does not exist; there are {len}.")]
+    OutOfRange {
+        /// "Token", "Row".
+        what: &'static str,
+        /// What was asked for.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// The caller asked for something that is not there.
+    #[error("There is no {what} named {name} in this model.")]
+    Unknown {
+        /// "entry", "node", "input", "session".
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// A node was read that no run kept.
+    #[error("{0} was not kept by the last run.")]
+    NotKept(String),
+    /// An input's length does not fit its shape.
+    #[error("The input {name} has {len} numbers, which do not fit {shape}.")]
+    InputShape {
+        /// Which input.
+        name: String,
+        /// How many came.
+        len: usize,
+        /// What its node says.
+        shape: String,
+    },
+    /// A weight's bytes are missing, too many or out of order.
+    #[error("The weight {name} is incomplete: {got} of {expected} bytes.")]
+    IncompleteWeight {
+        /// Which.
+        name: String,
+        /// Bytes that came.
+        got: usize,
+        /// Bytes it has.
+        expected: usize,
+    },
+    /// The executor cannot hold this weight.
+    #[error("The weight {name} of shape {shape:?} cannot be stored as {encoding}.")]
+    UnsupportedWeight {
+        /// Which.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// Its encoding in the file.
+        encoding: Encoding,
+    },
+    /// Not enough memory for what was asked.
+    #[error("There is not enough memory: {bytes} more bytes were needed.")]
+    OutOfMemory {
+        /// How many.
+        bytes: usize,
+    },
+}
+
+/// Names a session of an executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(pub u32);
+
+/// How long a tapped value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TapPolicy {
+    /// Until the next run of the session.
+    Last,
+    /// Appended run by run, until the session is truncated or closed.
+    Append,
+}
+
+/// Asks a run to keep a node's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tap {
+    /// Which node of the entry that runs.
+    pub node: NodeId,
+    /// For how long.
+    pub policy: TapPolicy,
+}
+
+/// A value given to an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Name of the input node.
+    pub name: &'a str,
+    /// In the node's order.
+    pub data: &'a [u32],
+}
+
+/// One run of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// Whose state is read and made longer.
+    pub session: SessionId,
+    /// Name of the entry graph.
+    pub entry: &'a str,
+    /// All its inputs.
+    pub inputs: &'a [Input<'a>],
+    /// What to keep beside the outputs.
+    pub taps: &'a [Tap],
+}
+
+/// A part of a value: fixed indices of its first axes, such as `[batch, head]`. Selecting happens
+/// where the value is, before anything is copied.
+pub type Select<'a> = &'a [usize];
+
+/// A value that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Outermost first.
+    pub shape: Vec<usize>,
+    /// In that order.
+    pub data: Vec<f32>,
+}
+
+impl Tensor {
+    /// Row `i` of the last axis, counted over all leading axes.
+    pub fn row(&self, i: usize) -> Option<&[f32]> {
+        let width = *self.shape.last()?;
+        self.data.get(i * width..(i + 1) * width)
+    }
+}
+
+/// Runs models. Only reading waits for the device; everything else returns at once.
+pub trait Executor {
+    /// Where it computes.
+    fn backend(&self) -> Backend;
+
+    /// How it computes.
+    fn precision(&self) -> Precision;
+
+    /// Takes a model, replacing the one before; `encodings` say how each weight's bytes will come,
+    /// in the model's order. Weights are then written, and `finish_load` called.
+    fn load(&mut self, model: Rc<Model>, encodings: &[Encoding]) -> Result<(), ExecError>;
+
+    /// Takes the next bytes of a weight, in the file's order. Blocks may be cut anywhere.
+    fn write_weight(&mut self, weight: WeightId, bytes: &[u8]) -> Result<(), ExecError>;
+
+    /// Checks that every weight is complete.
+    fn finish_load(&mut self) -> Result<(), ExecError>;
+
+    /// A new, empty session for `batch` sequences of at most `max_len` positions.
+    fn open(&mut self, batch: usize, max_len: usize) -> Result<SessionId, ExecError>;
+
+    /// A copy that can go on by itself.
+    fn fork(&mut self, session: SessionId) -> Result<SessionId, ExecError>;
+
+    /// Forgets all but the first `len` positions.
+    fn truncate(&mut self, session: SessionId, len: usize) -> Result<(), ExecError>;
+
+    /// Frees a session; unknown ones are ignored.
+    fn close(&mut self, session: SessionId);
+
+    /// Positions a session holds.
+    fn len(&self, session: SessionId) -> Result<usize, ExecError>;
+
+    /// Computes an entry.
+    fn run(&mut self, run: Run<'_>) -> Result<(), ExecError>;
+
+    /// Reads what the session's runs of `entry` kept of a node: one tensor a run with
+    /// [`TapPolicy::Append`], else one.
+    fn read<'a>(
+        &'a self,
+        session: SessionId,
+        entry: &'a str,
+        node: NodeId,
+        select: Select<'a>,
+    ) -> LocalFuture<'a, Result<Vec<Tensor>, ExecError>>;
+
+    /// What would be dispatched for an entry with these taps, one line a step: the list is the
+    /// same with and without the machinery of taps as long as none is asked for.
+    fn steps(&mut self, entry: &str, taps: &[Tap]) -> Result<Vec<String>, ExecError>;
+}

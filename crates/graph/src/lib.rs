@@ -1,0 +1,41 @@
+//! A model is a graph of named operations; an executor runs it; anything named can be looked at.
+//!
+//! This crate holds the description only: [`Op`]s with shapes over bounded symbols, the
+//! [`Builder`] that checks them, the finished [`Model`], and the [`Executor`] trait that the CPU
+//! and GPU implement. It knows no file format, does no arithmetic and no input or output.
+
+mod builder;
+mod encoding;
+mod exec;
+mod model;
+mod op;
+mod shape;
+
+pub use builder::Builder;
+pub use encoding::{BLOCK, Encoding};
+pub use exec::{
+    Backend, ExecError, Executor, Input, LocalFuture, Precision, Run, Select, SessionId, Tap,
+    TapPolicy, Tensor,
+};
+pub use model::{
+    Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, TableDecl, TableId, WeightDecl,
+    WeightId,
+};
+pub use op::{Binary, MASKED, Mask, Op, RopeLayout, Unary};
+pub use shape::{Bindings, Dim, Shape, Symbol};
+
+/// What can be wrong with a graph while it is built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// An operation was given operands that do not fit.
+    #[error("The model does not fit together at {node}: {reason}.")]
+    Shape {
+        /// Name of the node that was being added.
+        node: String,
+        /// What was expected and what came.
+        reason: String,
+    },
+    /// Two nodes of a graph, or two weights, have the same name.
+    #[error("The model names {0} twice.")]
+    DuplicateName(String),
+}

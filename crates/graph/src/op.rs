@@ -1,0 +1,146 @@
+//! The operations a graph is made of. They stay primitive: fusing is the executor's business, so
+//! that everything between input and answer has a name and can be looked at.
+//!
+//! Axes, outermost first: `batch`, `q_len` (positions of this run), `kv_len` (positions in the
+//! state), `heads`, `kv_heads` (divides `heads`; query head `h` reads key head
+//! `h / (heads / kv_heads)`), `head_dim`, `hidden`.
+
+use crate::{StateId, TableId, WeightId};
+
+/// The score of a pair that attention may not see: finite, since WGSL does not promise infinities.
+pub const MASKED: f32 = f32::MIN;
+
+/// One operation. Operands are listed in the order of [`crate::Node::inputs`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Token ids or row numbers given by the caller, u32.
+    Input,
+    /// Rows of a table by id. `ids [..] → [.., hidden]`; weight `[vocab, hidden]`.
+    Embedding {
+        /// The table.
+        weight: WeightId,
+    },
+    /// `x · scale` with `scale = weight / √(mean(x²) + eps)` over the last axis (Zhang & Sennrich
+    /// 2019). `[.., hidden] → [.., hidden]`; weight `[hidden]`.
+    RmsNorm {
+        /// The gain of each element.
+        weight: WeightId,
+        /// Added under the root.
+        eps: f32,
+    },
+    /// `x · Wᵀ + b`. `[.., in] → [.., out]`; weight `[out, in]`, bias `[out]`.
+    Linear {
+        /// The matrix.
+        weight: WeightId,
+        /// Added to each output.
+        bias: Option<WeightId>,
+    },
+    /// The same numbers in the same order under another shape.
+    Reshape,
+    /// Rotary positions (Su et al. 2021): pairs of a head's elements turn by the angle of their
+    /// position, `past_len + i`. `[batch, q_len, heads, head_dim]` to the same. The table holds
+    /// cosines then sines: `[positions, 2, head_dim / 2]`.
+    Rope {
+        /// Uploaded, because WGSL's own sine is not trusted.
+        table: TableId,
+        /// Which elements form a pair.
+        layout: RopeLayout,
+    },
+    /// Appends this run's positions to a state and reads all of it.
+    /// `[batch, q_len, kv_heads, head_dim] → [batch, kv_len, kv_heads, head_dim]`.
+    Append {
+        /// The state.
+        state: StateId,
+    },
+    /// `query · keyᵀ · scale (+ bias)`, with unseen pairs set to [`MASKED`].
+    /// `query [batch, q_len, heads, head_dim]`, `key [batch, kv_len, kv_heads, head_dim]`,
+    /// optional bias `[heads, q_len, kv_len] → [batch, heads, q_len, kv_len]`.
+    AttentionScores {
+        /// Usually `1 / √head_dim`.
+        scale: f32,
+        /// Who may see whom.
+        mask: Mask,
+    },
+    /// `exp(x) / Σ exp(x)` over the last axis.
+    Softmax,
+    /// `probs · value`. `probs [batch, heads, q_len, kv_len]`,
+    /// `value [batch, kv_len, kv_heads, head_dim] → [batch, q_len, heads, head_dim]`.
+    AttentionContext,
+    /// A function of each element.
+    Unary(Unary),
+    /// A function of each pair of elements; both operands have the same shape.
+    Binary(Binary),
+    /// Chosen positions of each sequence. `x [batch, q_len, hidden]`, `rows [rows]` (positions
+    /// within this run) `→ [batch, rows, hidden]`.
+    SelectRows,
+}
+
+/// Which elements of a head turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopeLayout {
+    /// Elements `2i` and `2i + 1`: the paper's, and GGUF's for llama.
+    Interleaved,
+    /// Elements `i` and `i + head_dim / 2`: Hugging Face's.
+    Half,
+}
+
+/// Which keys a query may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// All.
+    Full,
+    /// Those at its own position and before; the query's position is `past_len + i`.
+    Causal,
+    /// Causal, and at most this many of the latest, its own included.
+    Window(usize),
+}
+
+impl Mask {
+    /// The keys `start..end` that the query at absolute position `position` may read.
+    pub fn range(self, position: usize, kv_len: usize) -> std::ops::Range<usize> {
+        let end = (position + 1).min(kv_len);
+        match self {
+            Self::Full => 0..kv_len,
+            Self::Causal => 0..end,
+            Self::Window(n) => end.saturating_sub(n)..end,
+        }
+    }
+}
+
+/// Functions of one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unary {
+    /// `x / (1 + e⁻ˣ)`.
+    Silu,
+}
+
+/// Functions of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// Sum.
+    Add,
+    /// Product.
+    Mul,
+}
+
+impl Op {
+    /// The operation's name, for lists of what runs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Embedding { .. } => "embedding",
+            Self::RmsNorm { .. } => "rms_norm",
+            Self::Linear { .. } => "linear",
+            Self::Reshape => "reshape",
+            Self::Rope { .. } => "rope",
+            Self::Append { .. } => "append",
+            Self::AttentionScores { .. } => "attention_scores",
+            Self::Softmax => "softmax",
+            Self::AttentionContext => "attention_context",
+            Self::Unary(Unary::Silu) => "silu",
+            Self::Binary(Binary::Add) => "add",
+            Self::Binary(Binary::Mul) => "mul",
+            Self::SelectRows => "select_rows",
+        }
+    }
+}
