@@ -1,0 +1,28 @@
+//! Checkpoint readers: GGUF and safetensors files, as streams of bytes, into named tensors.
+//!
+//! A file is pushed through a [`FileStream`] chunk by chunk, from a disk or from the network. The
+//! stream reads the header, shows it to a [`Sink`], and from then on only passes tensor bytes
+//! through: the file is never held as a whole. Headers are taken apart as they arrive, so memory
+//! stays within a small multiple of the bytes received, whatever the file claims about itself.
+//!
+//! Tensors keep the encoding they have in the file; [`dequantize`] is the reference decoding.
+
+mod cursor;
+mod dequantize;
+mod error;
+mod gguf;
+mod header;
+mod json;
+mod metadata;
+mod parser;
+mod safetensors;
+mod shards;
+mod stream;
+
+pub use dequantize::{bf16_to_f32, dequantize, f16_to_f32};
+pub use error::WeightsError;
+pub use glassformer_graph::Encoding;
+pub use header::{Format, Header, TensorInfo};
+pub use metadata::{Array, Metadata, Value};
+pub use shards::shard_index;
+pub use stream::{FileStream, Sink};
