@@ -1,0 +1,64 @@
+//! Matches the weights a model declares with the tensors of its files.
+
+use std::collections::HashMap;
+
+use glassformer_graph::{Encoding, Model, WeightId};
+use glassformer_weights::TensorInfo;
+
+use crate::ModelError;
+
+/// Which tensor is which weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Of each weight, in the model's order.
+    pub encodings: Vec<Encoding>,
+    /// By tensor name; tensors that are not listed are skipped.
+    pub weights: HashMap<String, WeightId>,
+}
+
+/// Tensors that old checkpoints carry although nothing reads them: tables computed from the
+/// config.
+const COMPUTED: [&str; 1] = ["rotary_emb.inv_freq"];
+
+/// Finds every declared weight among the tensors of all files.
+///
+/// # Errors
+/// If a weight is missing or has another shape, or a tensor would be ignored: then the model
+/// would answer, but wrongly. A copy of tied output weights (`lm_head.weight`) may be ignored.
+pub fn bind_weights<'t>(
+    model: &Model,
+    tensors: impl IntoIterator<Item = &'t TensorInfo>,
+) -> Result<Binding, ModelError> {
+    let tensors: HashMap<&str, &TensorInfo> =
+        tensors.into_iter().map(|t| (t.name.as_str(), t)).collect();
+    let mut binding = Binding {
+        encodings: Vec::with_capacity(model.weights.len()),
+        weights: HashMap::with_capacity(model.weights.len()),
+    };
+    for (i, decl) in model.weights.iter().enumerate() {
+        let tensor = tensors
+            .get(decl.name.as_str())
+            .ok_or_else(|| ModelError::MissingWeight(decl.name.clone()))?;
+        if tensor.shape != decl.shape {
+            return Err(ModelError::WeightShape {
+                name: decl.name.clone(),
+                found: tensor.shape.clone(),
+                expected: decl.shape.clone(),
+            });
+        }
+        binding.encodings.push(tensor.encoding);
+        binding.weights.insert(decl.name.clone(), WeightId(i));
+    }
+    let ignorable = |name: &str| {
+        name == "lm_head.weight" || COMPUTED.iter().any(|suffix| name.ends_with(suffix))
+    };
+    let mut unused: Vec<&str> = tensors
+        .into_keys()
+        .filter(|name| !binding.weights.contains_key(*name) && !ignorable(name))
+        .collect();
+    unused.sort_unstable();
+    match unused.first() {
+        Some(name) => Err(ModelError::UnusedWeight((*name).into())),
+        None => Ok(binding),
+    }
+}

@@ -1,0 +1,44 @@
+//! Model families: a config, in whatever dialect a checkpoint carries it, becomes a graph.
+//!
+//! Each family is a folder with `config.rs` (what the checkpoint says, checked) and `model.rs`
+//! (the graph, read top-down). [`registry`] is the only place that lists them.
+
+mod bind;
+mod error;
+pub mod llama;
+pub mod registry;
+
+pub use bind::{Binding, bind_weights};
+pub use error::ModelError;
+
+use glassformer_graph::Model;
+
+/// Which checkpoint names a model's weights have, and which way its rows lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `blk.0.attn_q.weight`; llama's query and key rows are permuted for interleaved rotation.
+    Gguf,
+    /// `model.layers.0.self_attn.q_proj.weight`.
+    HuggingFace,
+}
+
+/// A model ready to be loaded, and what people want to know of it.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    /// Weights, states, entries.
+    pub model: Model,
+    /// Architecture, as checkpoints name it.
+    pub family: &'static str,
+    /// Layers of the main stack.
+    pub layers: usize,
+    /// Query heads of a layer.
+    pub heads: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Tokens.
+    pub vocab: usize,
+    /// Most positions the model was made for.
+    pub max_context: usize,
+    /// Most positions a session of this blueprint takes.
+    pub context: usize,
+}

@@ -1,0 +1,49 @@
+//! Llama and what is built like it (SmolLM2, TinyLlama): RMS norm before attention and
+//! feed-forward, rotary positions, grouped query heads, SiLU-gated feed-forward.
+//!
+//! Reference: `transformers/models/llama/modeling_llama.py`, PyTorch transformers 4.49.
+
+mod config;
+mod model;
+
+pub use config::LlamaConfig;
+
+use glassformer_weights::Header;
+use serde_json::Value;
+
+use crate::{Blueprint, Dialect, ModelError};
+
+/// Reads GGUF metadata (`llama.*`).
+pub fn from_gguf(header: &Header, context: usize) -> Result<Blueprint, ModelError> {
+    blueprint(&LlamaConfig::from_gguf(header)?, Dialect::Gguf, context)
+}
+
+/// Reads `config.json`.
+pub fn from_config(config: &Value, context: usize) -> Result<Blueprint, ModelError> {
+    blueprint(
+        &LlamaConfig::from_json(config)?,
+        Dialect::HuggingFace,
+        context,
+    )
+}
+
+fn blueprint(
+    config: &LlamaConfig,
+    dialect: Dialect,
+    context: usize,
+) -> Result<Blueprint, ModelError> {
+    let context = context.min(config.max_position_embeddings);
+    Ok(Blueprint {
+        model: model::build(config, dialect, context)?,
+        family: "llama",
+        layers: config.num_hidden_layers,
+        heads: config.num_attention_heads,
+        hidden: config.hidden_size,
+        vocab: config.vocab_size,
+        max_context: config.max_position_embeddings,
+        context,
+    })
+}
+
+#[cfg(test)]
+mod tests;
