@@ -1,0 +1,198 @@
+//! Attention, fused (nobody looks at the scores) and in its three steps (somebody does). All of
+//! them go through the same row functions, so both ways give the same numbers.
+
+use glassformer_graph::{MASKED, Mask};
+use wide::f32x4;
+
+use super::{dot, load, softmax_row};
+
+/// Lengths of one attention.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionShape {
+    /// Sequences.
+    pub batch: usize,
+    /// Positions of this run.
+    pub q_len: usize,
+    /// Keys to look at.
+    pub kv_len: usize,
+    /// Rows between the keys of one sequence and the next: a state's capacity.
+    pub kv_stride: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Elements of a head.
+    pub head_dim: usize,
+}
+
+impl AttentionShape {
+    /// The query of one head at one position, of `[batch, q_len, heads, head_dim]`.
+    fn query(self, b: usize, i: usize, head: usize) -> std::ops::Range<usize> {
+        let at = ((b * self.q_len + i) * self.heads + head) * self.head_dim;
+        at..at + self.head_dim
+    }
+
+    /// The key or value that a query head reads at one position, of
+    /// `[batch, kv_stride, kv_heads, head_dim]`.
+    fn key(self, b: usize, j: usize, head: usize) -> std::ops::Range<usize> {
+        let kv_head = head / (self.heads / self.kv_heads);
+        let at = ((b * self.kv_stride + j) * self.kv_heads + kv_head) * self.head_dim;
+        at..at + self.head_dim
+    }
+
+    /// The scores of one head and query, of `[batch, heads, q_len, kv_len]`.
+    fn row(self, b: usize, head: usize, i: usize) -> std::ops::Range<usize> {
+        let at = ((b * self.heads + head) * self.q_len + i) * self.kv_len;
+        at..at + self.kv_len
+    }
+
+    /// Runs `f(batch, position, head)` for all.
+    fn each(self, mut f: impl FnMut(usize, usize, usize)) {
+        for b in 0..self.batch {
+            for i in 0..self.q_len {
+                for head in 0..self.heads {
+                    f(b, i, head);
+                }
+            }
+        }
+    }
+
+    /// Keys that query `i` of this run may read.
+    fn seen(self, mask: Mask, i: usize) -> std::ops::Range<usize> {
+        mask.range(self.kv_len - self.q_len.min(self.kv_len) + i, self.kv_len)
+    }
+}
+
+/// `query · key · scale (+ bias)` of the keys `seen` by one query of one head, into `out[seen]`.
+fn score_row(
+    s: AttentionShape,
+    (b, i, head): (usize, usize, usize),
+    (query, key): (&[f32], &[f32]),
+    bias: Option<&[f32]>,
+    scale: f32,
+    seen: std::ops::Range<usize>,
+    out: &mut [f32],
+) {
+    let query = &query[s.query(b, i, head)];
+    for j in seen.clone() {
+        out[j] = dot(query, &key[s.key(b, j, head)]) * scale;
+    }
+    if let Some(bias) = bias {
+        let bias = &bias[(head * s.q_len + i) * s.kv_len..][..s.kv_len];
+        for j in seen {
+            out[j] += bias[j];
+        }
+    }
+}
+
+/// `Σ probs · value` over the keys `seen`, into one head's `[head_dim]`.
+fn context_row(
+    s: AttentionShape,
+    (b, head): (usize, usize),
+    probs: &[f32],
+    value: &[f32],
+    seen: std::ops::Range<usize>,
+    out: &mut [f32],
+) {
+    // Sixteen elements stay in registers while the keys pass by.
+    const WIDTH: usize = 16;
+    for (part, out) in out.chunks_mut(WIDTH).enumerate() {
+        if let Ok(out) = <&mut [f32; WIDTH]>::try_from(&mut *out) {
+            let mut sums = [f32x4::ZERO; WIDTH / 4];
+            for j in seen.clone() {
+                let p = f32x4::splat(probs[j]);
+                let value = &value[s.key(b, j, head)][part * WIDTH..(part + 1) * WIDTH];
+                for (sum, value) in sums.iter_mut().zip(value.as_chunks::<4>().0) {
+                    *sum += p * load(value);
+                }
+            }
+            for (out, sum) in out.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+                *out = sum.to_array();
+            }
+        } else {
+            out.fill(0.0);
+            for j in seen.clone() {
+                let value = &value[s.key(b, j, head)][part * WIDTH..];
+                for (out, value) in out.iter_mut().zip(value) {
+                    *out += probs[j] * value;
+                }
+            }
+        }
+    }
+}
+
+/// All of attention, keeping only one row of scores. `query [batch, q_len, heads, head_dim]`,
+/// `key` and `value [batch, kv_stride, kv_heads, head_dim]`, bias `[heads, q_len, kv_len]` →
+/// `out [batch, q_len, heads, head_dim]`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "three operands, an option, two settings"
+)]
+pub fn attention(
+    s: AttentionShape,
+    query: &[f32],
+    key: &[f32],
+    value: &[f32],
+    bias: Option<&[f32]>,
+    scale: f32,
+    mask: Mask,
+    out: &mut [f32],
+) {
+    let mut scores = vec![0.0; s.kv_len];
+    s.each(|b, i, head| {
+        let seen = s.seen(mask, i);
+        score_row(
+            s,
+            (b, i, head),
+            (query, key),
+            bias,
+            scale,
+            seen.clone(),
+            &mut scores,
+        );
+        softmax_row(&mut scores[seen.clone()]);
+        let out = &mut out[s.query(b, i, head)];
+        context_row(s, (b, head), &scores, value, seen, out);
+    });
+}
+
+/// The scores of all pairs, [`MASKED`] where a query may not look, into
+/// `out [batch, heads, q_len, kv_len]`.
+pub fn attention_scores(
+    s: AttentionShape,
+    query: &[f32],
+    key: &[f32],
+    bias: Option<&[f32]>,
+    scale: f32,
+    mask: Mask,
+    out: &mut [f32],
+) {
+    out.fill(MASKED);
+    s.each(|b, i, head| {
+        let row = &mut out[s.row(b, head, i)];
+        score_row(
+            s,
+            (b, i, head),
+            (query, key),
+            bias,
+            scale,
+            s.seen(mask, i),
+            row,
+        );
+    });
+}
+
+/// `probs [batch, heads, q_len, kv_len] · value` into `out [batch, q_len, heads, head_dim]`.
+pub fn attention_context(s: AttentionShape, probs: &[f32], value: &[f32], out: &mut [f32]) {
+    s.each(|b, i, head| {
+        let out = &mut out[s.query(b, i, head)];
+        context_row(
+            s,
+            (b, head),
+            &probs[s.row(b, head, i)],
+            value,
+            0..s.kv_len,
+            out,
+        );
+    });
+}

@@ -1,0 +1,188 @@
+#![allow(clippy::unwrap_used)]
+
+use glassformer_graph::{Encoding, Precision, WeightDecl};
+use half::f16;
+use proptest::prelude::*;
+
+use super::*;
+use crate::packed::Filling;
+
+const ALL: [Encoding; 6] = [
+    Encoding::F32,
+    Encoding::F16,
+    Encoding::BF16,
+    Encoding::Q8_0,
+    Encoding::Q4_0,
+    Encoding::Q4_1,
+];
+
+fn noise(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 * 2.0 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Bytes of a weight of random numbers in a file's encoding.
+fn encode(encoding: Encoding, count: usize, seed: u32) -> Vec<u8> {
+    let x = noise(count, seed);
+    let quant = |x: &f32| ((x + 1.0) * 127.5) as u8;
+    match encoding {
+        Encoding::F32 => x.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Encoding::F16 => x
+            .iter()
+            .flat_map(|x| f16::from_f32(*x).to_le_bytes())
+            .collect(),
+        Encoding::BF16 => x
+            .iter()
+            .flat_map(|x| x.to_bits().to_le_bytes()[2..].to_vec())
+            .collect(),
+        _ => {
+            let scales = if encoding == Encoding::Q4_1 { 2 } else { 1 };
+            let mut bytes = Vec::new();
+            for block in x.chunks(BLOCK) {
+                for s in 0..scales {
+                    bytes.extend(f16::from_f32(block[s] * 0.1).to_le_bytes());
+                }
+                let payload = encoding.block_bytes() - 2 * scales;
+                bytes.extend(block[BLOCK - payload.min(BLOCK)..].iter().map(quant));
+            }
+            bytes
+        }
+    }
+}
+
+fn pack(encoding: Encoding, rows: usize, cols: usize, seed: u32) -> (Packed, Vec<u8>) {
+    let decl = WeightDecl {
+        name: "w".into(),
+        shape: vec![rows, cols],
+    };
+    let bytes = encode(encoding, rows * cols, seed);
+    let mut filling = Filling::new(&decl, encoding).unwrap();
+    filling.write(&decl, &bytes).unwrap();
+    filling.check(&decl).unwrap();
+    (filling.packed, bytes)
+}
+
+/// `x · Wᵀ + b` in f64.
+fn reference(weight: &Packed, bias: &[f32], x: &[f32], cols: usize) -> Vec<f64> {
+    let mut out = Vec::new();
+    for x in x.chunks(cols) {
+        let mut row = vec![0.0; cols];
+        for (r, bias) in bias.iter().enumerate() {
+            weight.row(r, &mut row);
+            let sum: f64 = row
+                .iter()
+                .zip(x)
+                .map(|(w, x)| f64::from(*w) * f64::from(*x))
+                .sum();
+            out.push(sum + f64::from(*bias));
+        }
+    }
+    out
+}
+
+fn check(weight: &Packed, rows: usize, cols: usize, n: usize, precision: Precision) {
+    let x = noise(n * cols, 11);
+    let bias = noise(rows, 12);
+    let mut activations = Activations::default();
+    activations.prepare(&x, cols, precision);
+    // What the fast kernel multiplies is the rounded input; the rest is f32 rounding.
+    let rounded: Vec<f32> = if activations.quant.is_empty() {
+        x
+    } else {
+        let dequantise = |block: &QuantBlock| {
+            let (q, scale) = block.unpack();
+            q.map(|q| f32::from(q) * scale)
+        };
+        activations.quant.iter().flat_map(dequantise).collect()
+    };
+    let mut out = vec![f32::NAN; n * rows];
+    linear(weight, Some(&bias), &activations, &mut out);
+    let expected = reference(weight, &bias, &rounded, cols);
+    for (i, (out, expected)) in out.iter().zip(expected).enumerate() {
+        let error = (f64::from(*out) - expected).abs();
+        assert!(
+            error < 2e-6 * (cols as f64).sqrt().max(4.0),
+            "{rows}x{cols} n={n} {precision:?}: {i} is {out}, not {expected}"
+        );
+    }
+}
+
+#[test]
+fn odd_shapes_agree_with_f64() {
+    for encoding in ALL {
+        let cols = if encoding.block_len() == 1 {
+            vec![1, 3, 31, 33, 130]
+        } else {
+            vec![32, 96, 576]
+        };
+        for cols in cols {
+            for rows in [1, 3, 4, 31, 33] {
+                let (weight, _) = pack(encoding, rows, cols, 5);
+                for n in [1, 2, 4, 7] {
+                    check(&weight, rows, cols, n, Precision::Exact);
+                    if encoding.block_len() == BLOCK {
+                        check(&weight, rows, cols, n, Precision::Fast);
+                    }
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Integer sums are exact: they equal a scalar twin that reads the file's own bytes.
+    #[test]
+    fn integer_dots_are_bit_exact(
+        weights in prop::array::uniform4(prop::collection::vec(any::<u8>(), 32)),
+        x in prop::collection::vec(-50.0f32..50.0, 4 * BLOCK),
+    ) {
+        let x: Vec<QuantBlock> = x.as_chunks().0.iter().map(QuantBlock::new).collect();
+        let x: [&QuantBlock; 4] = std::array::from_fn(|t| &x[t]);
+
+        let mut q8 = bytemuck::Zeroable::zeroed();
+        let mut q4 = bytemuck::Zeroable::zeroed();
+        for (lane, weights) in weights.iter().enumerate() {
+            let scale = f16::ONE.to_le_bytes();
+            let file8 = [&scale[..], weights].concat();
+            Block::put(&mut q8, lane, Encoding::Q8_0, &file8);
+            let file4 = [&scale[..], &scale[..], &weights[..16]].concat();
+            Block::put(&mut q4, lane, Encoding::Q4_1, &file4);
+        }
+        let (dots8, dots4) = (q8_dots(&q8, x), q4_dots(&q4, x));
+        for t in 0..4 {
+            let (a, _) = x[t].unpack();
+            for (lane, w) in weights.iter().enumerate() {
+                let exact8: i32 = (0..32).map(|k| i32::from(w[k] as i8) * i32::from(a[k])).sum();
+                let nibble = |k: usize| if k < 16 { w[k] & 15 } else { w[k - 16] >> 4 };
+                let exact4: i32 = (0..32).map(|k| i32::from(nibble(k)) * i32::from(a[k])).sum();
+                prop_assert_eq!(dots8[t][lane], exact8);
+                prop_assert_eq!(dots4[t][lane], exact4);
+            }
+        }
+        // One row of activations is the same kernel with another width.
+        prop_assert_eq!(q8_dots(&q8, [x[2]])[0], dots8[2]);
+        prop_assert_eq!(q4_dots(&q4, [x[2]])[0], dots4[2]);
+    }
+
+    /// Rounding to bytes is off by at most half a step.
+    #[test]
+    fn rounding_is_within_half_a_step(x in prop::collection::vec(-1e3f32..1e3, BLOCK)) {
+        let (q, scale) = QuantBlock::new(x.as_chunks().0.first().unwrap()).unpack();
+        for (x, q) in x.iter().zip(q) {
+            prop_assert!((x - f32::from(q) * scale).abs() <= scale * 0.5001);
+        }
+    }
+}
+
+#[test]
+fn every_finite_half_is_converted_exactly() {
+    for bits in (0..=u16::MAX).filter(|&bits| f16::from_bits(bits).is_finite()) {
+        let word = u32::from(bits) | 0xabcd_0000;
+        let [value, ..] = halves(u32x4::splat(word)).to_array();
+        assert_eq!(value.to_bits(), f16::from_bits(bits).to_f32().to_bits());
+    }
+}

@@ -1,0 +1,127 @@
+//! What a session remembers between runs.
+
+use std::collections::HashMap;
+
+use glassformer_graph::{ExecError, Model, NodeId, StateId, TapPolicy, Tensor};
+
+/// Positions by which a state grows.
+const STEP: usize = 256;
+
+/// Rows of every state, and what the last runs kept.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub(crate) batch: usize,
+    pub(crate) len: usize,
+    max_len: usize,
+    pub(crate) capacity: usize,
+    /// Elements of one row of each state.
+    widths: Vec<usize>,
+    /// `[batch, capacity, width]` each.
+    states: Vec<Vec<f32>>,
+    kept: HashMap<(String, NodeId), Kept>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    policy: TapPolicy,
+    steps: Vec<Tensor>,
+}
+
+impl Session {
+    pub(crate) fn new(model: &Model, batch: usize, max_len: usize) -> Self {
+        let widths: Vec<usize> = model
+            .states
+            .iter()
+            .map(|s| s.row.iter().product())
+            .collect();
+        Self {
+            batch,
+            len: 0,
+            max_len: model.max_len().map_or(max_len, |max| max.min(max_len)),
+            capacity: 0,
+            states: vec![Vec::new(); widths.len()],
+            widths,
+            kept: HashMap::new(),
+        }
+    }
+
+    /// Makes room for `len` positions.
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), ExecError> {
+        if len > self.max_len {
+            return Err(ExecError::ContextFull {
+                wanted: len,
+                max: self.max_len,
+            });
+        }
+        if len <= self.capacity {
+            return Ok(());
+        }
+        let capacity = len.next_multiple_of(STEP).min(self.max_len);
+        for (state, &width) in self.states.iter_mut().zip(&self.widths) {
+            let total = self.batch * capacity * width;
+            let bytes = total * size_of::<f32>();
+            let mut grown = Vec::new();
+            grown
+                .try_reserve_exact(total)
+                .map_err(|_| ExecError::OutOfMemory { bytes })?;
+            for b in 0..self.batch {
+                let used = &state[b * self.capacity * width..][..self.len * width];
+                grown.extend_from_slice(used);
+                grown.resize((b + 1) * capacity * width, 0.0);
+            }
+            *state = grown;
+        }
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    /// Writes `x [batch, n, width]` behind the first `len` positions. Room was reserved before.
+    pub(crate) fn append(&mut self, state: StateId, x: &[f32]) {
+        let width = self.widths[state.0];
+        let per_batch = x.len() / self.batch;
+        for b in 0..self.batch {
+            let at = (b * self.capacity + self.len) * width;
+            self.states[state.0][at..at + per_batch]
+                .copy_from_slice(&x[b * per_batch..(b + 1) * per_batch]);
+        }
+    }
+
+    pub(crate) fn state(&self, state: StateId) -> &[f32] {
+        &self.states[state.0]
+    }
+
+    /// The first `len` positions, `[batch, len, width]`.
+    pub(crate) fn state_rows(&self, state: StateId, len: usize) -> Vec<f32> {
+        let width = self.widths[state.0];
+        let rows = |b: usize| &self.states[state.0][b * self.capacity * width..][..len * width];
+        (0..self.batch).flat_map(rows).copied().collect()
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        self.kept.clear();
+    }
+
+    /// Forgets what earlier runs of this entry kept, except what is appended.
+    pub(crate) fn start_run(&mut self, entry: &str) {
+        self.kept
+            .retain(|(e, _), kept| e != entry || kept.policy == TapPolicy::Append);
+    }
+
+    pub(crate) fn keep(&mut self, entry: &str, node: NodeId, policy: TapPolicy, value: Tensor) {
+        let kept = self.kept.entry((entry.into(), node)).or_insert(Kept {
+            policy,
+            steps: Vec::new(),
+        });
+        kept.policy = policy;
+        if policy == TapPolicy::Last {
+            kept.steps.clear();
+        }
+        kept.steps.push(value);
+    }
+
+    pub(crate) fn kept(&self, entry: &str, node: NodeId) -> Option<&[Tensor]> {
+        let kept = self.kept.get(&(entry.to_owned(), node))?;
+        Some(&kept.steps)
+    }
+}
