@@ -1,0 +1,44 @@
+//! What can go wrong in a task.
+
+use glassformer_graph::ExecError;
+use glassformer_text::TextError;
+
+/// A task that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TaskError {
+    /// Nothing to continue.
+    #[error("The prompt is empty: type something to continue.")]
+    EmptyPrompt,
+    /// More prompt than the session takes.
+    #[error(
+        "The prompt is {tokens} tokens long, and at most {most} fit here with room for an answer."
+    )]
+    PromptTooLong {
+        /// Of the prompt.
+        tokens: usize,
+        /// That would have fitted.
+        most: usize,
+    },
+    /// A setting outside its range.
+    #[error("{name} must be {range}; it is {value}.")]
+    Setting {
+        /// As people know it.
+        name: &'static str,
+        /// What it may be.
+        range: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// The model has no entry or output that the task needs.
+    #[error("This model cannot write text.")]
+    CannotGenerate,
+    /// The model computed something that is no number.
+    #[error("The model computed values that are not numbers; its file may be damaged.")]
+    NotFinite,
+    /// From the executor.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// From the tokenizer.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
