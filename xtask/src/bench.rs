@@ -1,0 +1,36 @@
+//! Measurements, each by name.
+
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+
+/// A measurement: its name, what it measures, and the function that takes the words after it.
+type Bench = (
+    &'static str,
+    &'static str,
+    fn(&Workspace, &[String]) -> Result<()>,
+);
+
+/// All there are.
+const BENCHES: &[Bench] = &[];
+
+/// Runs the measurement that the first word names.
+pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
+    let name = words.first().map_or("", String::as_str);
+    match BENCHES.iter().find(|(known, ..)| *known == name) {
+        Some((.., bench)) => bench(workspace, &words[1..]),
+        None => {
+            let known: Vec<_> = BENCHES
+                .iter()
+                .map(|(name, what, _)| format!("`{name}` ({what})"))
+                .collect();
+            let known = if known.is_empty() {
+                "none yet".to_owned()
+            } else {
+                known.join(", ")
+            };
+            Err(Error::Usage(format!(
+                "there is no measurement `{name}`; there are: {known}"
+            )))
+        }
+    }
+}
