@@ -1,0 +1,165 @@
+//! The commands.
+
+use std::io::Write;
+
+use glassformer_engine::graph::NodeId;
+use glassformer_engine::protocol::Event;
+use glassformer_engine::{Cancel, EngineError};
+use serde_json::json;
+
+use crate::model;
+use crate::options::{Common, Generate, Logits};
+
+type Result = std::result::Result<(), EngineError>;
+
+/// Writes to standard output; whoever closed it wants no more.
+fn show(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// `glassformer generate`.
+pub async fn generate(args: &Generate) -> Result {
+    let mut engine = model::load(&args.common).await?;
+    let json = args.common.json;
+    let (mut text, mut ids, mut finish) = (String::new(), Vec::new(), None);
+    let mut emit = |event: Event| {
+        let piece = match event {
+            Event::Token { id, text, .. } => {
+                ids.push(id);
+                text
+            }
+            Event::Finished { text, reason, .. } => {
+                finish = Some(reason);
+                text
+            }
+            _ => return,
+        };
+        if !json {
+            show(&piece);
+        }
+        text.push_str(&piece);
+    };
+    let prompt = args.prompt.prompt();
+    let cancel = Cancel::default();
+    let stats = engine
+        .generate(&prompt, args.settings(), &mut emit, &cancel)
+        .await?;
+    if json {
+        let result = json!({
+            "text": text,
+            "ids": ids,
+            "finish": finish,
+            "prompt_tokens": stats.prompt_tokens,
+            "decode_tps": stats.decode_tps,
+            "prefill_tps": stats.prefill_tps,
+            "first_token_seconds": stats.first_token_seconds,
+            "load_seconds": engine.info().map(|info| info.load_seconds),
+        });
+        show(&format!("{result}\n"));
+    } else {
+        show("\n");
+        eprintln!(
+            "{} prompt tokens at {:.1}/s, {} written at {:.1}/s",
+            stats.prompt_tokens, stats.prefill_tps, stats.tokens, stats.decode_tps
+        );
+    }
+    Ok(())
+}
+
+/// `glassformer logits`.
+pub async fn logits(args: &Logits) -> Result {
+    let mut engine = model::load(&args.common).await?;
+    let found = engine.top_logits(&args.prompt.prompt(), args.top).await?;
+    if args.common.json {
+        let top = found
+            .top
+            .iter()
+            .map(|(id, logit)| json!({"id": id, "logit": logit}));
+        let result = json!({"ids": found.ids, "top": top.collect::<Vec<_>>()});
+        show(&format!("{result}\n"));
+        return Ok(());
+    }
+    for (id, logit) in found.top {
+        let text = engine
+            .loaded()
+            .map(|loaded| loaded.tokenizer.token_text(id));
+        show(&format!(
+            "{logit:9.4}  {id:6}  {:?}\n",
+            text.unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+/// `glassformer inspect`.
+pub async fn inspect(args: &Common) -> Result {
+    let engine = model::load(args).await?;
+    let (Some(info), Some(loaded)) = (engine.info(), engine.loaded()) else {
+        return Err(EngineError::NoModel);
+    };
+    let model = &loaded.model;
+    if args.json {
+        let tensors = loaded.tensors.iter().map(|t| {
+            json!({"name": t.name, "shape": t.shape, "encoding": t.encoding.to_string(), "bytes": t.bytes})
+        });
+        let states = model
+            .states
+            .iter()
+            .map(|state| json!({"name": state.name, "row": state.row, "max_len": state.max_len}));
+        let entries = model.entries.iter().map(|(name, graph)| {
+            let nodes = graph.nodes().iter().map(|node| {
+                let inputs = node.inputs.iter().map(|NodeId(i)| &graph.nodes()[*i].name);
+                json!({
+                    "name": node.name,
+                    "op": node.op.name(),
+                    "shape": node.shape.to_string(),
+                    "inputs": inputs.collect::<Vec<_>>(),
+                    "role": node.role.map(|role| format!("{role:?}")),
+                })
+            });
+            (name.clone(), nodes.collect::<Vec<_>>().into())
+        });
+        let result = json!({
+            "model": info,
+            "tensors": tensors.collect::<Vec<_>>(),
+            "states": states.collect::<Vec<_>>(),
+            "entries": entries.collect::<serde_json::Map<_, _>>(),
+        });
+        show(&format!("{result}\n"));
+        return Ok(());
+    }
+    show(&format!(
+        "{} ({})\n{} parameters, mostly {}, {} bytes, loaded in {:.2} s\n\
+         context {} of {} positions, {} precision\n\nTensors\n",
+        info.name,
+        info.architecture,
+        info.parameters,
+        info.encoding,
+        info.bytes,
+        info.load_seconds,
+        info.context,
+        info.max_context,
+        info.precision,
+    ));
+    for t in &loaded.tensors {
+        show(&format!(
+            "  {:5} {:?} {}\n",
+            t.encoding.to_string(),
+            t.shape,
+            t.name
+        ));
+    }
+    for (name, graph) in &model.entries {
+        show(&format!("\nNodes of {name}\n"));
+        for node in graph.nodes() {
+            show(&format!(
+                "  {:18} {} {}\n",
+                node.op.name(),
+                node.name,
+                node.shape
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! `glassformer`: the engine in a shell, for scripts, tests and benchmarks.
+//!
+//! With `--json` one object goes to standard output and everything else to standard error. Bad
+//! input ends with status 2 and one clear line.
+
+mod commands;
+mod model;
+mod options;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if error.use_stderr() => {
+            // clap explains over several lines; the first says what is wrong.
+            let text = error.render().to_string();
+            let line = text.lines().next().unwrap_or_default();
+            eprintln!(
+                "{} (see glassformer --help)",
+                line.trim_start_matches("error: ")
+            );
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            print!("{help}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let done = futures::executor::block_on(async {
+        match &options.command {
+            Command::Generate(args) => commands::generate(args).await,
+            Command::Logits(args) => commands::logits(args).await,
+            Command::Inspect(args) => commands::inspect(args).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error.sentence());
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice, Prompt};
+
+/// Runs transformer models and shows what they compute.
+#[derive(Debug, Parser)]
+#[command(name = "glassformer", version, disable_help_subcommand = true)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write text that continues a prompt.
+    Generate(Generate),
+    /// Print the largest logits for the token after a prompt.
+    Logits(Logits),
+    /// Describe a model: its tensors, states and the nodes of its graphs.
+    Inspect(Common),
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// A model's id in the manifest, a Hugging Face folder, or a file.
+    #[arg(long, default_value = "smollm2-135m-instruct")]
+    pub model: String,
+    /// What computes.
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub backend: Backend,
+    /// f32 on dequantised weights, or 8-bit activations.
+    #[arg(long, value_enum, default_value = "fast")]
+    pub precision: Precision,
+    /// Most tokens of prompt and answer together.
+    #[arg(long, default_value_t = glassformer_engine::DEFAULT_CONTEXT)]
+    pub context: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Names of backends.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Backend {
+    /// SIMD on the CPU.
+    Cpu,
+}
+
+/// Names of precisions.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Precision {
+    /// f32 arithmetic on the dequantised weights.
+    Exact,
+    /// Integer dot products on activations rounded to 8 bits.
+    Fast,
+}
+
+impl From<Backend> for BackendChoice {
+    fn from(value: Backend) -> Self {
+        match value {
+            Backend::Cpu => Self::Cpu,
+        }
+    }
+}
+
+impl From<Precision> for PrecisionChoice {
+    fn from(value: Precision) -> Self {
+        match value {
+            Precision::Exact => Self::Exact,
+            Precision::Fast => Self::Fast,
+        }
+    }
+}
+
+/// What to continue.
+#[derive(Args, Debug)]
+pub struct PromptArgs {
+    /// The text to continue.
+    #[arg(long)]
+    pub prompt: String,
+    /// Wrap the prompt in the model's chat template as a message from the user.
+    #[arg(long)]
+    pub chat: bool,
+}
+
+impl PromptArgs {
+    /// As the engine takes it.
+    pub fn prompt(&self) -> Prompt {
+        let text = self.prompt.clone();
+        if self.chat {
+            Prompt::Chat { text }
+        } else {
+            Prompt::Plain { text }
+        }
+    }
+}
+
+/// Options of `generate`.
+#[derive(Args, Debug)]
+pub struct Generate {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// 0 is greedy.
+    #[arg(long, default_value_t = GenerateSettings::default().temperature)]
+    pub temperature: f32,
+    /// Keep this many of the likeliest; 0 keeps all.
+    #[arg(long, default_value_t = GenerateSettings::default().top_k)]
+    pub top_k: u32,
+    /// Keep the likeliest until their probabilities reach this; 1 keeps all.
+    #[arg(long, default_value_t = GenerateSettings::default().top_p)]
+    pub top_p: f32,
+    /// Drop what is less likely than this fraction of the likeliest; 0 keeps all.
+    #[arg(long, default_value_t = GenerateSettings::default().min_p)]
+    pub min_p: f32,
+    /// Above 1 makes tokens seen before less likely.
+    #[arg(long, default_value_t = GenerateSettings::default().repetition_penalty)]
+    pub repetition_penalty: f32,
+    /// Most tokens to write.
+    #[arg(long, default_value_t = GenerateSettings::default().max_tokens)]
+    pub max_tokens: u32,
+    /// Same seed, same text.
+    #[arg(long, default_value_t = GenerateSettings::default().seed)]
+    pub seed: u32,
+    /// End before this text; may be given several times.
+    #[arg(long)]
+    pub stop: Vec<String>,
+}
+
+impl Generate {
+    /// As the engine takes them.
+    pub fn settings(&self) -> GenerateSettings {
+        GenerateSettings {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            max_tokens: self.max_tokens,
+            seed: self.seed,
+            stop: self.stop.clone(),
+        }
+    }
+}
+
+/// Options of `logits`.
+#[derive(Args, Debug)]
+pub struct Logits {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// How many to print.
+    #[arg(long, default_value_t = 10)]
+    pub top: usize,
+}

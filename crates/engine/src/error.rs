@@ -1,0 +1,83 @@
+//! What the person is told when something does not work.
+
+use glassformer_graph::ExecError;
+use glassformer_models::ModelError;
+use glassformer_tasks::TaskError;
+use glassformer_text::TextError;
+use glassformer_weights::WeightsError;
+
+/// Why a request could not be carried out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EngineError {
+    /// The person, or a newer request, cancelled it.
+    #[error("Cancelled.")]
+    Cancelled,
+    /// No model is loaded.
+    #[error("No model is loaded yet.")]
+    NoModel,
+    /// The manifest has no such model.
+    #[error("There is no model named {0} here.")]
+    UnknownModel(String),
+    /// What was opened is no model.
+    #[error("{0}")]
+    NotAModel(String),
+    /// The bytes could not be had.
+    #[error("{file} could not be read: {reason}. Nothing of it was kept; try again.")]
+    Read {
+        /// Which file.
+        file: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The server answered, but not with the file.
+    #[error("{file} is not on the server (it answered {status}).")]
+    Status {
+        /// Which file.
+        file: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The bytes are not those of the manifest.
+    #[error(
+        "{file} arrived damaged: it is not the file that was published, so nothing of it was kept."
+    )]
+    WrongHash {
+        /// Which file.
+        file: String,
+    },
+    /// A small file is far too large to be what its name says.
+    #[error("{file} is too large to be what its name says.")]
+    TooLarge {
+        /// Which file.
+        file: String,
+    },
+    /// From the reader of weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// From the model families.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// From the tokenizer.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// From the executor.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// From a task.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+impl EngineError {
+    /// One sentence, with a capital letter and a full stop.
+    pub fn sentence(&self) -> String {
+        let text = self.to_string();
+        let mut chars = text.chars();
+        let first = chars.next().map(|c| c.to_uppercase().to_string());
+        let mut sentence = first.unwrap_or_default() + chars.as_str();
+        if !sentence.ends_with(['.', '!', '?']) {
+            sentence.push('.');
+        }
+        sentence
+    }
+}

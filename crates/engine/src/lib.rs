@@ -1,0 +1,26 @@
+//! Loads models and runs tasks on them, for the worker of the page and for the shell alike.
+//!
+//! [`Engine`] holds at most one model. [`Files`] are where it comes from: a manifest entry fetched
+//! and cached by the browser, files the person opened, or paths of the shell. [`protocol`] is what
+//! the page and the worker say to each other.
+
+#[cfg(target_arch = "wasm32")]
+pub mod browser;
+mod engine;
+mod error;
+mod load;
+mod platform;
+pub mod protocol;
+pub mod registry;
+mod source;
+
+pub use engine::{DEFAULT_CONTEXT, Engine, TopLogits};
+pub use error::EngineError;
+pub use load::{Files, Loaded};
+pub use platform::{Cancel, heap_bytes, yield_now};
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::PathSource;
+pub use source::{ByteStream, MemorySource, Source};
+
+pub use glassformer_graph as graph;
+pub use glassformer_text as text;

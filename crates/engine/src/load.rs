@@ -1,0 +1,459 @@
+//! From files to a model that runs: read the headers, plan, then stream the weights.
+
+use std::rc::Rc;
+
+use glassformer_graph::{Encoding, Executor, Model, WeightId};
+use glassformer_models::{Binding, Blueprint, bind_weights, registry};
+use glassformer_text::{GgufVocabulary, Tokenizer};
+use glassformer_weights::{FileStream, Format, Header, Metadata, Sink, TensorInfo, shard_index};
+use web_time::{Duration, Instant};
+
+use crate::protocol::Origin;
+use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Files that make up one model.
+pub struct Files(Vec<Box<dyn Source>>);
+
+/// A model with weights in the executor.
+pub struct Loaded {
+    /// What was built.
+    pub model: Rc<Model>,
+    /// Architecture, as the checkpoint names it.
+    pub family: &'static str,
+    /// Name the checkpoint gives itself, if any.
+    pub name: Option<String>,
+    /// Most positions of a session.
+    pub context: usize,
+    /// Most positions the model was made for.
+    pub max_context: usize,
+    /// Text to ids and back.
+    pub tokenizer: Tokenizer,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Storage of most of them.
+    pub encoding: Encoding,
+    /// All tensors of the files.
+    pub tensors: Vec<TensorInfo>,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// What the person should know.
+    pub notice: Option<String>,
+}
+
+/// Hears how many bytes have been read, of how many, and where they come from.
+pub type OnProgress<'a> = &'a mut dyn FnMut(u64, Option<u64>, Origin);
+
+/// Milliseconds between two notices of progress, and between two looks at waiting messages.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Most bytes of a `config.json`, an index or a `tokenizer_config.json`.
+const MAX_CONFIG: u64 = 16 << 20;
+
+/// Most bytes of a `tokenizer.json`.
+const MAX_TOKENIZER: u64 = 64 << 20;
+
+impl Files {
+    /// Sorts out what was opened.
+    ///
+    /// # Errors
+    /// If it is neither one GGUF file nor a folder with a `config.json` and weights.
+    pub fn new(sources: Vec<Box<dyn Source>>) -> Result<Self> {
+        let files = Self(sources);
+        if files.gguf().is_some() {
+            return Ok(files);
+        }
+        let problem = if files.0.is_empty() {
+            "The folder is empty."
+        } else if files.find("config.json").is_none() {
+            "This is no model: open a .gguf file, or a folder with config.json, tokenizer.json \
+             and .safetensors files."
+        } else if files.weights().next().is_none() {
+            "The folder has a config.json but no weights: no .safetensors file is in it."
+        } else if files.find("tokenizer.json").is_none() {
+            "The folder has no tokenizer.json, so text cannot be turned into tokens."
+        } else {
+            return Ok(files);
+        };
+        Err(EngineError::NotAModel(problem.into()))
+    }
+
+    /// The single file, whatever its name, or the only `.gguf` among several.
+    fn gguf(&self) -> Option<&dyn Source> {
+        let is_gguf = |source: &&dyn Source| source.name().to_ascii_lowercase().ends_with(".gguf");
+        let mut found = self.0.iter().map(AsRef::as_ref).filter(is_gguf);
+        match (found.next(), found.next(), self.0.as_slice()) {
+            (Some(one), None, _) => Some(one),
+            (None, _, [only]) if only.name() != "config.json" => Some(only.as_ref()),
+            _ => None,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&dyn Source> {
+        self.0
+            .iter()
+            .find(|source| source.name() == name)
+            .map(AsRef::as_ref)
+    }
+
+    fn weights(&self) -> impl Iterator<Item = &dyn Source> {
+        let sources = self.0.iter().map(AsRef::as_ref);
+        sources.filter(|source: &&dyn Source| source.name().ends_with(".safetensors"))
+    }
+
+    /// Builds the model and streams its weights into `exec`, for sessions of at most `context`
+    /// positions. After an error the executor holds nothing that can be used.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is no model that is supported, or on cancel.
+    pub async fn load(
+        &self,
+        exec: &mut dyn Executor,
+        context: usize,
+        progress: OnProgress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Loaded> {
+        let reader = Reader {
+            progress,
+            cancel,
+            done: 0,
+            total: None,
+            paused: Instant::now(),
+            notice: None,
+        };
+        match self.gguf() {
+            Some(file) => load_gguf(file, exec, context, reader).await,
+            None => self.load_folder(exec, context, reader).await,
+        }
+    }
+
+    async fn load_folder(
+        &self,
+        exec: &mut dyn Executor,
+        context: usize,
+        mut reader: Reader<'_>,
+    ) -> Result<Loaded> {
+        let missing = |name: &str| EngineError::NotAModel(format!("{name} is missing."));
+        let small = |name: &'static str| self.find(name).ok_or_else(|| missing(name));
+        let config = reader.whole(small("config.json")?, MAX_CONFIG).await?;
+        let blueprint = registry::from_config(&config, context)?;
+        let tokenizer = reader
+            .whole(small("tokenizer.json")?, MAX_TOKENIZER)
+            .await?;
+        let settings = match self.find("tokenizer_config.json") {
+            Some(source) => Some(reader.whole(source, MAX_CONFIG).await?),
+            None => None,
+        };
+        let tokenizer = Tokenizer::from_json(&tokenizer, settings.as_deref())?;
+
+        let shards = self.shards(&mut reader).await?;
+        let mut headers = Vec::new();
+        for shard in &shards {
+            headers.push(reader.header(*shard).await?);
+        }
+        let tensors: Vec<TensorInfo> = headers.into_iter().flat_map(|h| h.tensors).collect();
+        let binding = bind_weights(&blueprint.model, &tensors)?;
+        let model = Rc::new(blueprint.model.clone());
+        exec.load(Rc::clone(&model), &binding.encodings)?;
+
+        let total = shards.iter().map(|shard| shard.len()).sum();
+        (reader.done, reader.total) = (0, total);
+        for shard in shards {
+            let mut sink = WeightSink {
+                exec: &mut *exec,
+                binding: Some(&binding),
+                targets: Vec::new(),
+            };
+            reader.stream(shard, &mut sink).await?;
+        }
+        exec.finish_load()?;
+        let parts = Parts {
+            blueprint,
+            model,
+            tokenizer,
+            tensors,
+            name: None,
+        };
+        Ok(parts.loaded(reader))
+    }
+
+    /// The weight files that belong together: those of the index where there is one.
+    async fn shards(&self, reader: &mut Reader<'_>) -> Result<Vec<&dyn Source>> {
+        let Some(index) = self.find("model.safetensors.index.json") else {
+            let single = self.find("model.safetensors");
+            return Ok(single.map_or_else(|| self.weights().collect(), |file| vec![file]));
+        };
+        let index = reader.whole(index, MAX_CONFIG).await?;
+        let mut names: Vec<String> = shard_index(&index)?.into_values().collect();
+        names.sort_unstable();
+        names.dedup();
+        let missing = |name: &str| {
+            EngineError::NotAModel(format!("The folder lacks {name}, a part of the weights."))
+        };
+        names
+            .iter()
+            .map(|name| self.find(name).ok_or_else(|| missing(name)))
+            .collect()
+    }
+}
+
+async fn load_gguf(
+    file: &dyn Source,
+    exec: &mut dyn Executor,
+    context: usize,
+    mut reader: Reader<'_>,
+) -> Result<Loaded> {
+    reader.total = file.len();
+    let mut sink = GgufSink {
+        context,
+        parts: None,
+        weights: WeightSink {
+            exec,
+            binding: None,
+            targets: Vec::new(),
+        },
+    };
+    reader.stream(file, &mut sink).await?;
+    sink.weights.exec.finish_load()?;
+    // A file that ends well has had its header.
+    let parts = sink.parts.ok_or(EngineError::NoModel)?;
+    Ok(parts.loaded(reader))
+}
+
+/// What is known of a model once its headers are read.
+struct Parts {
+    blueprint: Blueprint,
+    model: Rc<Model>,
+    tokenizer: Tokenizer,
+    tensors: Vec<TensorInfo>,
+    name: Option<String>,
+}
+
+impl Parts {
+    fn loaded(self, reader: Reader<'_>) -> Loaded {
+        let elements = |t: &TensorInfo| t.shape.iter().product::<usize>() as u64;
+        let mut by_encoding: Vec<(Encoding, u64)> = Vec::new();
+        for tensor in &self.tensors {
+            match by_encoding.iter_mut().find(|(e, _)| *e == tensor.encoding) {
+                Some((_, n)) => *n += elements(tensor),
+                None => by_encoding.push((tensor.encoding, elements(tensor))),
+            }
+        }
+        let most = by_encoding.iter().max_by_key(|(_, n)| *n);
+        Loaded {
+            family: self.blueprint.family,
+            name: self.name,
+            context: self.blueprint.context,
+            max_context: self.blueprint.max_context,
+            tokenizer: self.tokenizer,
+            parameters: self.tensors.iter().map(elements).sum(),
+            encoding: most.map_or(Encoding::F32, |(encoding, _)| *encoding),
+            bytes: reader.done,
+            notice: reader.notice,
+            tensors: self.tensors,
+            model: self.model,
+        }
+    }
+}
+
+/// Reads files, telling progress and hearing cancels.
+struct Reader<'a> {
+    progress: OnProgress<'a>,
+    cancel: &'a Cancel,
+    done: u64,
+    total: Option<u64>,
+    paused: Instant,
+    notice: Option<String>,
+}
+
+impl Reader<'_> {
+    /// A small file as a whole.
+    async fn whole(&mut self, source: &dyn Source, most: u64) -> Result<Vec<u8>> {
+        let mut stream = source.open(self.cancel).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await? {
+            self.cancel.check()?;
+            bytes.extend(chunk);
+            if bytes.len() as u64 > most {
+                let file = source.name().into();
+                return Err(EngineError::TooLarge { file });
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The header of a file, reading no more of it than that.
+    async fn header(&mut self, source: &dyn Source) -> Result<Header> {
+        let mut stream = source.open(self.cancel).await?;
+        let mut file = file_stream(source);
+        let mut sink = HeaderSink(None);
+        while let Some(chunk) = stream.next().await? {
+            self.cancel.check()?;
+            file.push(&chunk, &mut sink)?;
+            if let Some(header) = sink.0 {
+                return Ok(header);
+            }
+        }
+        file.finish()?;
+        Err(EngineError::NoModel)
+    }
+
+    /// All of a file.
+    async fn stream<S: Sink<Error = EngineError>>(
+        &mut self,
+        source: &dyn Source,
+        sink: &mut S,
+    ) -> Result<()> {
+        let mut stream = source.open(self.cancel).await?;
+        let mut file = file_stream(source);
+        (self.progress)(self.done, self.total, stream.origin());
+        while let Some(chunk) = stream.next().await? {
+            file.push(&chunk, sink)?;
+            self.done += chunk.len() as u64;
+            self.pause(stream.as_ref()).await?;
+        }
+        file.finish()?;
+        (self.progress)(self.done, self.total, stream.origin());
+        self.notice = stream.notice().or(self.notice.take());
+        Ok(())
+    }
+
+    async fn pause(&mut self, stream: &dyn ByteStream) -> Result<()> {
+        if self.paused.elapsed() > PAUSE {
+            (self.progress)(self.done, self.total, stream.origin());
+            yield_now().await;
+            self.paused = Instant::now();
+        }
+        self.cancel.check()
+    }
+}
+
+fn file_stream(source: &dyn Source) -> FileStream {
+    source
+        .len()
+        .map_or_else(FileStream::new, FileStream::with_length)
+}
+
+struct HeaderSink(Option<Header>);
+
+impl Sink for HeaderSink {
+    type Error = EngineError;
+
+    fn header(&mut self, header: &mut Header) -> Result<()> {
+        self.0 = Some(Header {
+            format: header.format,
+            metadata: std::mem::take(&mut header.metadata),
+            tensors: std::mem::take(&mut header.tensors),
+        });
+        Ok(())
+    }
+
+    fn data(&mut self, _: usize, _: u64, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Passes tensor bytes to the executor.
+struct WeightSink<'a> {
+    exec: &'a mut dyn Executor,
+    /// Of a folder, known before its files are streamed.
+    binding: Option<&'a Binding>,
+    /// Which weight each tensor of the file is, if any.
+    targets: Vec<Option<WeightId>>,
+}
+
+impl WeightSink<'_> {
+    fn aim(&mut self, tensors: &[TensorInfo], binding: &Binding) {
+        let target = |tensor: &TensorInfo| binding.weights.get(&tensor.name).copied();
+        self.targets = tensors.iter().map(target).collect();
+    }
+}
+
+impl Sink for WeightSink<'_> {
+    type Error = EngineError;
+
+    fn header(&mut self, header: &mut Header) -> Result<()> {
+        if let Some(binding) = self.binding {
+            self.aim(&header.tensors, binding);
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, index: usize, _: u64, bytes: &[u8]) -> Result<()> {
+        if let Some(Some(weight)) = self.targets.get(index) {
+            self.exec.write_weight(*weight, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Builds the model when the header is there, then passes bytes on.
+struct GgufSink<'a> {
+    context: usize,
+    parts: Option<Parts>,
+    weights: WeightSink<'a>,
+}
+
+impl Sink for GgufSink<'_> {
+    type Error = EngineError;
+
+    fn header(&mut self, header: &mut Header) -> Result<()> {
+        if header.format != Format::Gguf {
+            let problem = "Open the whole folder: a .safetensors file alone lacks its \
+                           config.json and tokenizer.json.";
+            return Err(EngineError::NotAModel(problem.into()));
+        }
+        let blueprint = registry::from_gguf(header, self.context)?;
+        let binding = bind_weights(&blueprint.model, &header.tensors)?;
+        let tokenizer = Tokenizer::from_gguf(vocabulary(&mut header.metadata))?;
+        let model = Rc::new(blueprint.model.clone());
+        self.weights
+            .exec
+            .load(Rc::clone(&model), &binding.encodings)?;
+        self.weights.aim(&header.tensors, &binding);
+        self.parts = Some(Parts {
+            blueprint,
+            model,
+            tokenizer,
+            tensors: std::mem::take(&mut header.tensors),
+            name: header.metadata.str("general.name").map(Into::into),
+        });
+        Ok(())
+    }
+
+    fn data(&mut self, index: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.weights.data(index, offset, bytes)
+    }
+}
+
+/// Takes the tokenizer out of GGUF metadata.
+fn vocabulary(meta: &mut Metadata) -> GgufVocabulary {
+    const AT: &str = "tokenizer.ggml";
+    let strings = |meta: &mut Metadata, key: &str| {
+        meta.take_strings(&format!("{AT}.{key}"))
+            .unwrap_or_default()
+    };
+    let (tokens, merges) = (strings(meta, "tokens"), strings(meta, "merges"));
+    let text = |key: &str| meta.str(&format!("{AT}.{key}")).map(str::to_owned);
+    let id = |key: &str| meta.u32(&format!("{AT}.{key}_token_id"));
+    let flag = |key: &str| meta.bool(&format!("{AT}.{key}")).unwrap_or(false);
+    GgufVocabulary {
+        model: text("model").unwrap_or_default(),
+        pre: text("pre"),
+        tokens,
+        merges,
+        token_types: meta
+            .i32s(&format!("{AT}.token_type"))
+            .unwrap_or_default()
+            .to_vec(),
+        bos: id("bos"),
+        eos: id("eos"),
+        unknown: id("unknown"),
+        padding: id("padding"),
+        add_bos: flag("add_bos_token"),
+        add_eos: flag("add_eos_token"),
+        add_space_prefix: flag("add_space_prefix"),
+        chat_template: meta.str("tokenizer.chat_template").map(Into::into),
+    }
+}

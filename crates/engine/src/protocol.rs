@@ -1,0 +1,266 @@
+//! The messages between the page and the worker that runs the engine.
+//!
+//! They are the API: the page, the widget and scripts speak the same ones. Every request carries
+//! an id chosen by the sender; every event names the request it answers. A newer request of the
+//! same kind replaces an older one. On the wire (`postMessage`) an [`Envelope`] is a plain
+//! object; `files` of a [`ModelSource::Files`] load travel beside it, as `File` objects cannot be
+//! described by serde: `{ id, body, files: [File] }`.
+
+use serde::{Deserialize, Serialize};
+
+pub use glassformer_tasks::{FinishReason, GenerateSettings};
+
+/// A message with the id of the request it is, or answers. Id 0 is the worker's own news.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// Chosen by the page, unique within it.
+    pub id: u32,
+    /// The message.
+    pub body: T,
+}
+
+/// What the page asks of the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Request {
+    /// Load a model, replacing the one that is loaded. Answered by `Progress`…, then `Ready`,
+    /// `Cancelled` or `Failed`. If the same model is loaded with the same backend and
+    /// precision, `Ready` comes at once.
+    Load {
+        /// Where the weights are.
+        model: ModelSource,
+        /// What computes.
+        backend: BackendChoice,
+        /// How it computes.
+        precision: PrecisionChoice,
+    },
+    /// Write text. Answered by `Prompt`, `Prefill`…, `Token`…, then `Finished` or `Failed`.
+    Generate {
+        /// What to continue.
+        prompt: Prompt,
+        /// How to choose tokens.
+        settings: GenerateSettings,
+    },
+    /// Stop the load or generation with this id. A stopped generation ends with
+    /// `Finished { reason: Stopped }`, a stopped load with `Cancelled`.
+    Cancel {
+        /// The request to stop.
+        request: u32,
+    },
+    /// Ask whether the weights of a manifest model are in the browser's cache (`Cached`).
+    IsCached {
+        /// The model's id in the manifest.
+        model: String,
+    },
+}
+
+/// Where a model's files come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ModelSource {
+    /// A model of the manifest, served beside the page or found in the cache.
+    Manifest {
+        /// Its id.
+        id: String,
+    },
+    /// Files the person opened or dropped: one GGUF, or a folder's `config.json`,
+    /// `tokenizer.json` and `*.safetensors`.
+    Files {
+        /// Their names, in the order of the `files` that travel with the message.
+        names: Vec<String>,
+    },
+}
+
+/// The backend a person may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendChoice {
+    /// The fastest that works here.
+    #[default]
+    Auto,
+    /// SIMD on the CPU.
+    Cpu,
+}
+
+/// The precision a person may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrecisionChoice {
+    /// What the backend does best.
+    #[default]
+    Auto,
+    /// f32 arithmetic on the dequantised weights.
+    Exact,
+    /// Integer dot products on activations rounded to 8 bits.
+    Fast,
+}
+
+/// What to continue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Prompt {
+    /// The text as it is.
+    Plain {
+        /// May name special tokens such as `<|im_start|>`.
+        text: String,
+    },
+    /// One message to the assistant, wrapped by the model's own chat template.
+    Chat {
+        /// What the person says.
+        text: String,
+    },
+}
+
+/// What the engine tells the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Event {
+    /// The worker is up (id 0).
+    Hello,
+    /// Answers `IsCached`.
+    Cached {
+        /// Whether all files are there.
+        cached: bool,
+    },
+    /// Bytes of weights read so far.
+    Progress {
+        /// Read so far.
+        loaded: u64,
+        /// All there is, where known.
+        total: Option<u64>,
+        /// Where they come from.
+        from: Origin,
+    },
+    /// The model can be used.
+    Ready {
+        /// What was loaded.
+        model: ModelInfo,
+        /// A sentence the person should read, such as that the cache was full.
+        notice: Option<String>,
+    },
+    /// The prompt as the model sees it.
+    Prompt {
+        /// One entry a token.
+        tokens: Vec<PromptToken>,
+    },
+    /// Prompt tokens computed so far.
+    Prefill {
+        /// Done.
+        done: u32,
+        /// All.
+        total: u32,
+    },
+    /// One generated token.
+    Token {
+        /// Position among the generated tokens, from 0.
+        index: u32,
+        /// Vocabulary id.
+        id: u32,
+        /// Text that is certain now: whole characters only, so it may be empty and then
+        /// arrive with a later token.
+        text: String,
+        /// Natural log of its probability under the raw logits, before the sampler.
+        logprob: f32,
+    },
+    /// Writing ended.
+    Finished {
+        /// Why.
+        reason: FinishReason,
+        /// Text held back until now (it might have become a stop string).
+        text: String,
+        /// Measured times.
+        stats: GenerateStats,
+    },
+    /// The load was cancelled; nothing was kept.
+    Cancelled,
+    /// The request could not be carried out; the engine is still usable.
+    Failed {
+        /// One plain sentence for the person.
+        message: String,
+        /// For whoever looks behind "more"; may be empty.
+        detail: String,
+    },
+}
+
+/// Where the bytes of a load come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The page's own server.
+    Network,
+    /// The browser's cache.
+    Cache,
+    /// The person's disk.
+    File,
+}
+
+/// What was loaded and how it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelInfo {
+    /// Manifest id, or the name of the opened file.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Architecture, as the file names it.
+    pub architecture: String,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Most common storage of the weights, such as "Q4_1".
+    pub encoding: String,
+    /// Tokens of prompt and answer together that a session takes here.
+    pub context: u32,
+    /// The most the model was made for.
+    pub max_context: u32,
+    /// Whether it has a chat template.
+    pub chat: bool,
+    /// "webgpu" or "cpu".
+    pub backend: String,
+    /// "exact" or "fast".
+    pub precision: String,
+    /// One sentence: what runs and why.
+    pub why: String,
+    /// Seconds from request to ready.
+    pub load_seconds: f64,
+    /// Bytes of the engine's WebAssembly memory now (0 natively).
+    pub heap_bytes: u64,
+}
+
+/// A token of the prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptToken {
+    /// Vocabulary id.
+    pub id: u32,
+    /// Its text; bytes that are no whole character appear as `<0xE2>`.
+    pub text: String,
+    /// Whether it is a special (control) token.
+    pub special: bool,
+}
+
+/// Measured times of one generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerateStats {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens written.
+    pub tokens: u32,
+    /// From the request to the first token, in seconds.
+    pub first_token_seconds: f64,
+    /// Prompt tokens per second.
+    pub prefill_tps: f64,
+    /// Tokens per second after the first.
+    pub decode_tps: f64,
+    /// Bytes of the engine's WebAssembly memory now (0 natively).
+    pub heap_bytes: u64,
+}
