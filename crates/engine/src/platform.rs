@@ -1,23 +1,49 @@
 //! What differs between a browser's worker and a shell, beyond where bytes come from.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 
 use crate::EngineError;
 
 /// Tells a request that nobody waits for it any more. Copies share one flag.
-#[derive(Clone, Debug, Default)]
-pub struct Cancel(Rc<Cell<bool>>);
+#[derive(Clone, Default)]
+pub struct Cancel(Rc<State>);
+
+#[derive(Default)]
+struct State {
+    cancelled: Cell<bool>,
+    listeners: RefCell<Vec<Box<dyn FnOnce()>>>,
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancel").field(&self.is_cancelled()).finish()
+    }
+}
 
 impl Cancel {
-    /// Sets the flag.
+    /// Sets the flag and runs what was registered.
     pub fn cancel(&self) {
-        self.0.set(true);
+        self.0.cancelled.set(true);
+        for listener in self.0.listeners.take() {
+            listener();
+        }
+    }
+
+    /// Runs `f` on cancel, at once if that has happened: for work that waits for something else
+    /// than the flag, such as the network.
+    pub fn on_cancel(&self, f: impl FnOnce() + 'static) {
+        if self.is_cancelled() {
+            f();
+        } else {
+            self.0.listeners.borrow_mut().push(Box::new(f));
+        }
     }
 
     /// Whether it is set.
     pub fn is_cancelled(&self) -> bool {
-        self.0.get()
+        self.0.cancelled.get()
     }
 
     /// Fails if it is set.

@@ -1,0 +1,293 @@
+//! Hears requests at once, carries them out one after the other.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures::StreamExt;
+use futures::channel::mpsc::{self, UnboundedReceiver};
+use glassformer_engine::browser::{NetworkFile, OpenedFile, is_cached};
+use glassformer_engine::protocol::{
+    BackendChoice, Envelope, Event, FinishReason, GenerateStats, ModelSource, PrecisionChoice,
+    Request,
+};
+use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, Source, registry};
+use js_sys::{Array, Reflect};
+use serde::Serialize;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
+
+/// A request that waits for its turn.
+struct Job {
+    id: u32,
+    request: Request,
+    files: Vec<File>,
+    cancel: Cancel,
+}
+
+/// Requests that are running or waiting, and how to stop them.
+type Running = Rc<RefCell<Vec<(u32, Kind, Cancel)>>>;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Load,
+    Generate,
+    Question,
+}
+
+impl Kind {
+    fn of(request: &Request) -> Self {
+        match request {
+            Request::Load { .. } => Self::Load,
+            Request::Generate { .. } => Self::Generate,
+            Request::Cancel { .. } | Request::IsCached { .. } => Self::Question,
+        }
+    }
+
+    /// Whether a request of this kind makes an older one pointless.
+    fn replaces(self, older: Self) -> bool {
+        match self {
+            Self::Load => older != Self::Question,
+            Self::Generate => older == Self::Generate,
+            Self::Question => false,
+        }
+    }
+}
+
+fn scope() -> DedicatedWorkerGlobalScope {
+    // This program is only started as a worker.
+    js_sys::global().unchecked_into()
+}
+
+fn post(id: u32, body: Event) {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    match (Envelope { id, body }).serialize(&serializer) {
+        Ok(message) => {
+            // Posting plain objects does not fail.
+            let _ = scope().post_message(&message);
+        }
+        // Our own types serialise; should they not, the page hears it as the worker's failure.
+        Err(error) => wasm_bindgen::throw_str(&error.to_string()),
+    }
+}
+
+/// Starts listening and says hello.
+pub fn start() {
+    let (sender, receiver) = mpsc::unbounded();
+    let running = Running::default();
+    let heard = {
+        let running = Rc::clone(&running);
+        Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+            if let Some(job) = hear(&message.data(), &running) {
+                // The receiver lives as long as the worker.
+                let _ = sender.unbounded_send(job);
+            }
+        })
+    };
+    scope().set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    heard.forget();
+    spawn_local(work(receiver, running));
+    post(0, Event::Hello);
+}
+
+/// Takes a message: cancels what it cancels, returns what has to wait for its turn.
+fn hear(message: &JsValue, running: &Running) -> Option<Job> {
+    let envelope: Envelope<Request> = match serde_wasm_bindgen::from_value(message.clone()) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            post(
+                0,
+                Event::Failed {
+                    message: "The page sent a message that the engine does not understand.".into(),
+                    detail: error.to_string(),
+                },
+            );
+            return None;
+        }
+    };
+    let Envelope { id, body: request } = envelope;
+    if let Request::Cancel { request } = request {
+        // Cancelling runs listeners, which must find the list free.
+        let stopped: Vec<Cancel> = running
+            .borrow()
+            .iter()
+            .filter(|(id, ..)| *id == request)
+            .map(|(.., cancel)| cancel.clone())
+            .collect();
+        stopped.iter().for_each(Cancel::cancel);
+        return None;
+    }
+    let kind = Kind::of(&request);
+    let outdated: Vec<Cancel> = running
+        .borrow()
+        .iter()
+        .filter(|(_, older, _)| kind.replaces(*older))
+        .map(|(.., cancel)| cancel.clone())
+        .collect();
+    outdated.iter().for_each(Cancel::cancel);
+    let cancel = Cancel::default();
+    running.borrow_mut().push((id, kind, cancel.clone()));
+    let files = Reflect::get(message, &"files".into()).unwrap_or_default();
+    let files = files.dyn_into::<Array>().unwrap_or_default();
+    Some(Job {
+        id,
+        request,
+        files: files
+            .iter()
+            .filter_map(|file| file.dyn_into().ok())
+            .collect(),
+        cancel,
+    })
+}
+
+/// Carries out one request after the other.
+async fn work(mut jobs: UnboundedReceiver<Job>, running: Running) {
+    let mut worker = Worker::default();
+    while let Some(job) = jobs.next().await {
+        let id = job.id;
+        if let Err(error) = worker.carry_out(job).await {
+            post(id, answer(&error));
+        }
+        running.borrow_mut().retain(|(other, ..)| *other != id);
+    }
+}
+
+/// How an error is told.
+fn answer(error: &EngineError) -> Event {
+    if *error == EngineError::Cancelled {
+        return Event::Cancelled;
+    }
+    Event::Failed {
+        message: error.sentence(),
+        detail: format!("{error:?}"),
+    }
+}
+
+/// The engine and what it holds.
+#[derive(Default)]
+struct Worker {
+    engine: Engine,
+    /// The manifest model that is loaded, and how it was asked for.
+    loaded: Option<(String, BackendChoice, PrecisionChoice)>,
+}
+
+impl Worker {
+    async fn carry_out(&mut self, job: Job) -> Result<(), EngineError> {
+        let Job { id, cancel, .. } = job;
+        match job.request {
+            Request::Load {
+                model,
+                backend,
+                precision,
+            } => {
+                cancel.check()?;
+                let asked = match &model {
+                    ModelSource::Manifest { id } => Some((id.clone(), backend, precision)),
+                    ModelSource::Files { .. } => None,
+                };
+                if asked.is_none() || asked != self.loaded {
+                    self.loaded = None;
+                    self.load(id, &model, job.files, backend, precision, &cancel)
+                        .await?;
+                    self.loaded = asked;
+                }
+                self.ready(id)
+            }
+            Request::Generate { .. } if cancel.is_cancelled() => {
+                let (reason, text) = (FinishReason::Stopped, String::new());
+                let stats = GenerateStats::default();
+                post(
+                    id,
+                    Event::Finished {
+                        reason,
+                        text,
+                        stats,
+                    },
+                );
+                Ok(())
+            }
+            Request::Generate { prompt, settings } => {
+                let mut emit = |event| post(id, event);
+                self.engine
+                    .generate(&prompt, settings, &mut emit, &cancel)
+                    .await?;
+                Ok(())
+            }
+            Request::IsCached { model } => {
+                let cached = match registry::find(&model) {
+                    Some(entry) => is_cached(entry).await,
+                    None => false,
+                };
+                post(id, Event::Cached { cached });
+                Ok(())
+            }
+            // Heard when it came.
+            Request::Cancel { .. } => Ok(()),
+        }
+    }
+
+    async fn load(
+        &mut self,
+        id: u32,
+        model: &ModelSource,
+        files: Vec<File>,
+        backend: BackendChoice,
+        precision: PrecisionChoice,
+        cancel: &Cancel,
+    ) -> Result<(), EngineError> {
+        type Sources = Vec<Box<dyn Source>>;
+        let (name, title, sources): (&str, Option<&str>, Sources) = match model {
+            ModelSource::Manifest { id } => {
+                let entry =
+                    registry::find(id).ok_or_else(|| EngineError::UnknownModel(id.clone()))?;
+                let files = entry.files.iter().cloned();
+                let sources = files.map(|file| Box::new(NetworkFile(file)) as Box<dyn Source>);
+                (&entry.id, Some(&entry.name), sources.collect())
+            }
+            ModelSource::Files { names } => {
+                let files = files.into_iter();
+                let sources = files.map(|file| Box::new(OpenedFile::new(file)) as Box<dyn Source>);
+                (
+                    names.first().map_or("file", String::as_str),
+                    None,
+                    sources.collect(),
+                )
+            }
+        };
+        let files = Files::new(sources)?;
+        let mut progress = |loaded, total, from| {
+            post(
+                id,
+                Event::Progress {
+                    loaded,
+                    total,
+                    from,
+                },
+            );
+        };
+        self.engine
+            .load(
+                &files,
+                name,
+                title,
+                backend,
+                precision,
+                DEFAULT_CONTEXT,
+                &mut progress,
+                cancel,
+            )
+            .await?;
+        Ok(())
+    }
+
+    fn ready(&self, id: u32) -> Result<(), EngineError> {
+        let model = self.engine.info().ok_or(EngineError::NoModel)?.clone();
+        let notice = self
+            .engine
+            .loaded()
+            .and_then(|loaded| loaded.notice.clone());
+        post(id, Event::Ready { model, notice });
+        Ok(())
+    }
+}
