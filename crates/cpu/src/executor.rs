@@ -195,6 +195,11 @@ impl Executor for CpuExecutor {
     fn load(&mut self, model: Rc<Model>, encodings: &[Encoding]) -> Result<()> {
         // The old model goes first: both at once may not fit.
         *self = Self::new(self.precision);
+        if encodings.len() != model.weights.len() {
+            let (what, index) = ("Weight", encodings.len());
+            let len = model.weights.len();
+            return Err(ExecError::OutOfRange { what, index, len });
+        }
         let weights = model.weights.iter().zip(encodings);
         self.weights = weights
             .map(|(decl, &encoding)| Filling::new(decl, encoding))
@@ -204,8 +209,15 @@ impl Executor for CpuExecutor {
     }
 
     fn write_weight(&mut self, weight: WeightId, bytes: &[u8]) -> Result<()> {
-        let decl = &self.model.weights[weight.0];
-        self.weights[weight.0].write(decl, bytes)
+        let both = self
+            .weights
+            .get_mut(weight.0)
+            .zip(self.model.weights.get(weight.0));
+        let (filling, decl) = both.ok_or_else(|| ExecError::Unknown {
+            what: "weight",
+            name: weight.0.to_string(),
+        })?;
+        filling.write(decl, bytes)
     }
 
     fn finish_load(&mut self) -> Result<()> {
@@ -274,7 +286,8 @@ impl Executor for CpuExecutor {
         Box::pin(async move {
             let kept = self.session(session)?.kept(entry, node);
             let kept = kept.ok_or_else(|| {
-                let node = self.model.entries.get(entry).map(|g| g.node(node));
+                let graph = self.model.entries.get(entry);
+                let node = graph.and_then(|graph| graph.nodes().get(node.0));
                 ExecError::NotKept(node.map_or_else(|| entry.into(), |node| node.name.clone()))
             })?;
             kept.iter().map(|tensor| part(tensor, select)).collect()

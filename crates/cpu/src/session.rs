@@ -57,7 +57,7 @@ impl Session {
             return Ok(());
         }
         let capacity = len.next_multiple_of(STEP).min(self.max_len);
-        for (state, &width) in self.states.iter_mut().zip(&self.widths) {
+        let grow = |(state, &width): (&Vec<f32>, &usize)| {
             let total = self.batch * capacity * width;
             let bytes = total * size_of::<f32>();
             let mut grown = Vec::new();
@@ -69,10 +69,33 @@ impl Session {
                 grown.extend_from_slice(used);
                 grown.resize((b + 1) * capacity * width, 0.0);
             }
-            *state = grown;
+            Ok(grown)
+        };
+        // One state at a time, so that both copies of only one are in memory. Should memory run
+        // out half-way, the grown ones are cut back to what the others still have.
+        for i in 0..self.states.len() {
+            match grow((&self.states[i], &self.widths[i])) {
+                Ok(grown) => self.states[i] = grown,
+                Err(error) => {
+                    self.shrink(i, capacity);
+                    return Err(error);
+                }
+            }
         }
         self.capacity = capacity;
         Ok(())
+    }
+
+    /// Takes the first `count` states back from `grown` positions to the capacity of the others.
+    fn shrink(&mut self, count: usize, grown: usize) {
+        for (state, &width) in self.states.iter_mut().zip(&self.widths).take(count) {
+            for b in 1..self.batch {
+                let from = b * grown * width;
+                let used = from..from + self.len * width;
+                state.copy_within(used, b * self.capacity * width);
+            }
+            state.truncate(self.batch * self.capacity * width);
+        }
     }
 
     /// Writes `x [batch, n, width]` behind the first `len` positions. Room was reserved before.
@@ -123,5 +146,48 @@ impl Session {
     pub(crate) fn kept(&self, entry: &str, node: NodeId) -> Option<&[Tensor]> {
         let kept = self.kept.get(&(entry.to_owned(), node))?;
         Some(&kept.steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use glassformer_graph::StateDecl;
+
+    #[test]
+    fn a_failed_growth_is_taken_back() {
+        let state = |name: &str, width| StateDecl {
+            name: name.into(),
+            row: vec![1, width],
+            max_len: 1000,
+        };
+        let model = Model {
+            states: vec![state("a", 2), state("b", 3)],
+            ..Model::default()
+        };
+        let mut session = Session::new(&model, 2, 1000);
+        session.reserve(100).unwrap();
+        let rows = |width: usize| (0..2 * 100 * width).map(|i| i as f32).collect::<Vec<_>>();
+        session.append(StateId(0), &rows(2));
+        session.append(StateId(1), &rows(3));
+        session.len = 100;
+        session.reserve(300).unwrap();
+        assert_eq!(session.state_rows(StateId(0), 100), rows(2));
+
+        // As if the second state had found no memory for 768 positions.
+        let grown = 768;
+        let (old, width) = (session.capacity, 2);
+        let mut larger = vec![0.0; 2 * grown * width];
+        for b in 0..2 {
+            let used = &session.states[0][b * old * width..][..100 * width];
+            larger[b * grown * width..][..100 * width].copy_from_slice(used);
+        }
+        session.states[0] = larger;
+        session.shrink(1, grown);
+        assert_eq!(session.capacity, old);
+        assert_eq!(session.state_rows(StateId(0), 100), rows(2));
+        assert_eq!(session.state_rows(StateId(1), 100), rows(3));
     }
 }

@@ -213,17 +213,19 @@ impl Kernel for ExactQ4 {
             let x_block = rows.map(|row| &row[b * BLOCK..(b + 1) * BLOCK]);
             let mut dots = [f32x4::ZERO; T];
             for (v, q) in block.q.iter().enumerate() {
-                let word = u32x4::new(*q);
+                // Flipping the upper bit of 0..16 makes it −8..8 in two's complement.
+                let word: i32x4 = cast(u32x4::new(*q) ^ u32x4::splat(0x8888_8888));
                 for (n, column) in NIBBLES.into_iter().enumerate() {
-                    let q: i32x4 = cast((word >> (4 * n as u32)) & u32x4::splat(15));
-                    let q = f32x4::from_i32x4(q);
+                    let q = f32x4::from_i32x4((word << (28 - 4 * n as u32)) >> 28);
                     for t in 0..T {
                         dots[t] += q * f32x4::splat(x_block[t][8 * v + column]);
                     }
                 }
             }
-            // Σ (d·q + m)·x = d·Σ q·x + m·Σ x.
+            // Σ (d·q + m)·x = d·Σ (q − 8)·x + (m + 8d)·Σ x. Uncentred, the two sums would be large
+            // and nearly cancel, and rounding would show.
             let (scale, min) = scale_min(block);
+            let min = min + scale * f32x4::splat(8.0);
             for t in 0..T {
                 let sum = f32x4::splat(x.sums[(first + t) * per_row + b]);
                 sums[t] += dots[t] * scale + min * sum;

@@ -58,12 +58,17 @@ pub fn softmax_row(x: &mut [f32]) {
         sum4 += e;
         *x = e.to_array();
     }
-    let mut sum = sum4.reduce_add();
-    for x in rest {
-        *x = f32x4::splat(*x - max).exp().to_array()[0];
-        sum += *x;
+    if !rest.is_empty() {
+        // The rest is added to the same lanes as if more scores followed: a row cut at what a
+        // query may see and a whole row, masked behind it, give the same numbers.
+        let mut last = [max; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut e = (load(&last) - max4).exp().to_array();
+        e[rest.len()..].fill(0.0);
+        sum4 += load(&e);
+        rest.copy_from_slice(&e[..rest.len()]);
     }
-    let inverse = 1.0 / sum;
+    let inverse = 1.0 / sum4.reduce_add();
     for x in x {
         *x *= inverse;
     }

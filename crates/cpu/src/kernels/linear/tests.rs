@@ -43,8 +43,8 @@ fn encode(encoding: Encoding, count: usize, seed: u32) -> Vec<u8> {
             let scales = if encoding == Encoding::Q4_1 { 2 } else { 1 };
             let mut bytes = Vec::new();
             for block in x.chunks(BLOCK) {
-                for s in 0..scales {
-                    bytes.extend(f16::from_f32(block[s] * 0.1).to_le_bytes());
+                for x in &block[..scales] {
+                    bytes.extend(f16::from_f32(x * 0.1).to_le_bytes());
                 }
                 let payload = encoding.block_bytes() - 2 * scales;
                 bytes.extend(block[BLOCK - payload.min(BLOCK)..].iter().map(quant));
