@@ -22,11 +22,14 @@ fn show(text: &str) {
 pub async fn generate(args: &Generate) -> Result {
     let mut engine = model::load(&args.common).await?;
     let json = args.common.json;
-    let (mut text, mut ids, mut finish) = (String::new(), Vec::new(), None);
+    let (mut text, mut ids, mut tokens, mut finish) = (String::new(), vec![], vec![], None);
     let mut emit = |event: Event| {
         let piece = match event {
-            Event::Token { id, text, .. } => {
+            Event::Token {
+                id, text, logprob, ..
+            } => {
                 ids.push(id);
+                tokens.push(json!({"id": id, "text": text, "logprob": logprob}));
                 text
             }
             Event::Finished { text, reason, .. } => {
@@ -49,6 +52,7 @@ pub async fn generate(args: &Generate) -> Result {
         let result = json!({
             "text": text,
             "ids": ids,
+            "tokens": tokens,
             "finish": finish,
             "prompt_tokens": stats.prompt_tokens,
             "decode_tps": stats.decode_tps,

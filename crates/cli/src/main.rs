@@ -16,13 +16,11 @@ fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) if error.use_stderr() => {
-            // clap explains over several lines; the first says what is wrong.
+            // clap explains over several lines, the usage after a blank one.
             let text = error.render().to_string();
-            let line = text.lines().next().unwrap_or_default();
-            eprintln!(
-                "{} (see glassformer --help)",
-                line.trim_start_matches("error: ")
-            );
+            let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+            let line = lines.collect::<Vec<_>>().join(" ");
+            eprintln!("{} (see glassformer --help)", line.trim_start_matches("error: "));
             return ExitCode::from(2);
         }
         Err(help) => {

@@ -1,0 +1,257 @@
+//! The engine on a tiny model: loading, cancelling, refusing, writing.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use futures::executor::block_on;
+use glassformer_engine::protocol::{
+    BackendChoice, Event, FinishReason, GenerateSettings, Origin, PrecisionChoice, Prompt,
+};
+use glassformer_engine::{
+    Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, MemorySource, PathSource, Source,
+};
+
+fn golden(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/llama")
+        .join(path)
+}
+
+fn on_disk(paths: &[&str]) -> Result<Files, EngineError> {
+    let source = |path: &&str| Box::new(PathSource::new(golden(path)).unwrap()) as Box<dyn Source>;
+    Files::new(paths.iter().map(source).collect())
+}
+
+fn in_memory(files: &[(&str, &[u8])]) -> Result<Files, EngineError> {
+    let source = |(name, bytes): &(&str, &[u8])| {
+        let (name, bytes) = ((*name).into(), bytes.to_vec());
+        Box::new(MemorySource { name, bytes }) as Box<dyn Source>
+    };
+    Files::new(files.iter().map(source).collect())
+}
+
+fn load(files: &Files, context: usize, cancel: &Cancel) -> Result<Engine, EngineError> {
+    load_with(files, context, &mut |_, _, _| {}, cancel)
+}
+
+fn load_with(
+    files: &Files,
+    context: usize,
+    progress: &mut dyn FnMut(u64, Option<u64>, Origin),
+    cancel: &Cancel,
+) -> Result<Engine, EngineError> {
+    let mut engine = Engine::new();
+    let (backend, precision) = (BackendChoice::Auto, PrecisionChoice::Exact);
+    block_on(engine.load(
+        files, "tiny", None, backend, precision, context, progress, cancel,
+    ))?;
+    Ok(engine)
+}
+
+fn tiny() -> Engine {
+    let files = on_disk(&["tiny-blocks/q4_1.gguf"]).unwrap();
+    load(&files, DEFAULT_CONTEXT, &Cancel::default()).unwrap()
+}
+
+fn plain(text: &str) -> Prompt {
+    Prompt::Plain { text: text.into() }
+}
+
+fn greedy(max_tokens: u32) -> GenerateSettings {
+    GenerateSettings {
+        temperature: 0.0,
+        max_tokens,
+        ..GenerateSettings::default()
+    }
+}
+
+/// Text, ids and reason of one generation.
+fn write(
+    engine: &mut Engine,
+    prompt: &Prompt,
+    settings: GenerateSettings,
+    mut each: impl FnMut(&Event),
+    cancel: &Cancel,
+) -> Result<(String, Vec<u32>, FinishReason), EngineError> {
+    let (mut all, mut ids, mut why) = (String::new(), Vec::new(), None);
+    let mut emit = |event: Event| {
+        each(&event);
+        match event {
+            Event::Token { id, text, .. } => {
+                ids.push(id);
+                all.push_str(&text);
+            }
+            Event::Finished { text, reason, .. } => {
+                all.push_str(&text);
+                why = Some(reason);
+            }
+            _ => {}
+        }
+    };
+    block_on(engine.generate(prompt, settings, &mut emit, cancel))?;
+    Ok((all, ids, why.unwrap()))
+}
+
+#[test]
+fn a_loaded_model_says_what_it_is() {
+    let mut seen = Vec::new();
+    let files = on_disk(&["tiny-blocks/q4_1.gguf"]).unwrap();
+    let mut progress = |done, total: Option<u64>, from| seen.push((done, total.unwrap(), from));
+    let engine = load_with(&files, 64, &mut progress, &Cancel::default()).unwrap();
+    let size = std::fs::metadata(golden("tiny-blocks/q4_1.gguf"))
+        .unwrap()
+        .len();
+    assert_eq!(seen.first(), Some(&(0, size, Origin::File)));
+    assert_eq!(seen.last(), Some(&(size, size, Origin::File)));
+    let info = engine.info().unwrap();
+    assert_eq!(
+        (info.backend.as_str(), info.precision.as_str()),
+        ("cpu", "exact")
+    );
+    assert_eq!(
+        (info.architecture.as_str(), info.context, info.bytes),
+        ("llama", 64, size)
+    );
+    assert!(info.chat);
+}
+
+#[test]
+fn generations_start_afresh_and_say_why_they_end() {
+    let mut engine = tiny();
+    let quiet = Cancel::default();
+    let first = write(&mut engine, &plain("abc"), greedy(12), |_| {}, &quiet).unwrap();
+    let again = write(&mut engine, &plain("abc"), greedy(12), |_| {}, &quiet).unwrap();
+    assert_eq!(first, again);
+    assert!(matches!(
+        first.2,
+        FinishReason::MaxTokens | FinishReason::End
+    ));
+
+    // A stop string ends the text before it; the text up to there is the same.
+    let stop: String = first.0.chars().skip(2).take(1).collect();
+    let settings = GenerateSettings {
+        stop: vec![stop.clone()],
+        ..greedy(12)
+    };
+    let stopped = write(&mut engine, &plain("abc"), settings, |_| {}, &quiet).unwrap();
+    assert_eq!(stopped.2, FinishReason::StopString);
+    assert_eq!(stopped.0, first.0[..first.0.find(&stop).unwrap()]);
+
+    // Cancelling after the second token ends within the next.
+    let cancel = Cancel::default();
+    let mut count = 0;
+    let each = |event: &Event| {
+        if matches!(event, Event::Token { .. }) {
+            count += 1;
+            if count == 2 {
+                cancel.cancel();
+            }
+        }
+    };
+    let (_, ids, reason) = write(&mut engine, &plain("abc"), greedy(12), each, &cancel).unwrap();
+    assert_eq!((ids.len(), reason), (2, FinishReason::Stopped));
+    assert_eq!(ids, first.1[..2]);
+}
+
+#[test]
+fn the_context_is_a_limit_with_a_sentence() {
+    let files = on_disk(&["tiny-blocks/q4_1.gguf"]).unwrap();
+    let mut engine = load(&files, 16, &Cancel::default()).unwrap();
+    let quiet = Cancel::default();
+    let long = "a b c d e f g h i j k l m n o p q r s t";
+    let error = write(&mut engine, &plain(long), greedy(5), |_| {}, &quiet).unwrap_err();
+    assert!(
+        error.sentence().contains("at most 16"),
+        "{}",
+        error.sentence()
+    );
+    let settings = GenerateSettings {
+        temperature: 5.0,
+        top_p: 1.0,
+        ..greedy(500)
+    };
+    let (_, ids, reason) = write(&mut engine, &plain("a b"), settings, |_| {}, &quiet).unwrap();
+    assert!(
+        matches!(reason, FinishReason::Context | FinishReason::End),
+        "{reason:?} {ids:?}"
+    );
+    assert!(ids.len() < 17);
+}
+
+#[test]
+fn cancelling_a_load_leaves_nothing() {
+    let files = on_disk(&["tiny-blocks/f32.gguf"]).unwrap();
+    let cancel = Cancel::default();
+    let heard = std::rc::Rc::new(std::cell::Cell::new(false));
+    let listener = std::rc::Rc::clone(&heard);
+    cancel.on_cancel(move || listener.set(true));
+    let mut progress = |_, _, _| cancel.cancel();
+    let error = load_with(&files, 64, &mut progress, &cancel).err();
+    assert_eq!(error, Some(EngineError::Cancelled));
+    assert!(heard.get());
+}
+
+#[test]
+fn what_is_no_model_gets_one_sentence() {
+    let whole = std::fs::read(golden("tiny-blocks/q8_0.gguf")).unwrap();
+    let config = std::fs::read(golden("tiny-gqa/config.json")).unwrap();
+    let folder = |files: &[(&str, &[u8])]| {
+        in_memory(files).and_then(|files| load(&files, 64, &Cancel::default()).map(|_| ()))
+    };
+    let cases: [(&str, Result<(), EngineError>); 8] = [
+        ("empty", folder(&[])),
+        ("no model", folder(&[("a.txt", b"x"), ("b.txt", b"y")])),
+        (
+            "no weights",
+            folder(&[("config.json", &config), ("tokenizer.json", b"{}")]),
+        ),
+        (
+            "no tokenizer.json",
+            folder(&[("config.json", &config), ("w.safetensors", b"")]),
+        ),
+        (
+            "neither a GGUF",
+            folder(&[("model.gguf", b"once upon a time, longer than a header")]),
+        ),
+        (
+            "incomplete",
+            folder(&[("model.gguf", &whole[..whole.len() - 100])]),
+        ),
+        (
+            "config.json cannot be read",
+            folder(&[
+                ("config.json", b"{\"model_type\": \"llama\"}"),
+                ("tokenizer.json", b"{}"),
+                ("model.safetensors", b"x"),
+            ]),
+        ),
+        (
+            "whole folder",
+            folder(&[("one.safetensors", &safetensors())]),
+        ),
+    ];
+    for (words, outcome) in cases {
+        let sentence = outcome.unwrap_err().sentence();
+        assert!(sentence.contains(words), "{words}: {sentence}");
+        assert!(
+            sentence.ends_with('.') && !sentence.contains('\n'),
+            "{sentence}"
+        );
+    }
+}
+
+fn safetensors() -> Vec<u8> {
+    std::fs::read(golden("tiny-gqa/model.safetensors")).unwrap()
+}
+
+#[test]
+fn requests_without_a_model_or_prompt_are_errors() {
+    let mut engine = Engine::new();
+    let error = block_on(engine.top_logits(&plain("a"), 3)).unwrap_err();
+    assert_eq!(error, EngineError::NoModel);
+    let mut engine = tiny();
+    let error = block_on(engine.top_logits(&plain(""), 3)).unwrap_err();
+    assert!(error.sentence().contains("empty"));
+    let top = block_on(engine.top_logits(&plain("abc"), 3)).unwrap();
+    assert!(top.top.len() == 3 && top.top[0].1 >= top.top[1].1);
+}
