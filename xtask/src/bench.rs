@@ -3,6 +3,11 @@
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
+mod generate;
+mod gzip;
+mod npm;
+mod spread;
+
 /// A measurement: its name, what it measures, and the function that takes the words after it.
 type Bench = (
     &'static str,
@@ -11,7 +16,11 @@ type Bench = (
 );
 
 /// All there are.
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[(
+    "generate",
+    "writing text, in the shell and in Chromium, beside wllama",
+    generate::run,
+)];
 
 /// Runs the measurement that the first word names.
 pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {

@@ -49,6 +49,16 @@ impl Page {
         }
     }
 
+    /// Clicks a field and replaces what is in it at once, as pasting does: for long texts.
+    ///
+    /// # Errors
+    /// As [`Page::click`].
+    pub fn paste(&mut self, testid: &str, text: &str) -> Result<()> {
+        self.click(testid)?;
+        self.press("Control+a")?;
+        self.call("Input.insertText", json!({ "text": text })).map(drop)
+    }
+
     /// Types on the keyboard, into whatever has the focus. Characters that have no key of their
     /// own come as from an input method.
     ///

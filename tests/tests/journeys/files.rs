@@ -1,0 +1,76 @@
+//! Opening files from disk.
+
+use std::path::{Path, PathBuf};
+
+use glassformer_tests::TempDir;
+
+use super::{Journey, LONG};
+
+/// A committed file of the golden tests.
+pub fn golden(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden/llama")
+        .join(path)
+}
+
+impl Journey {
+    /// Opens files through the file dialog and waits until a model is ready.
+    fn open_files(&mut self, files: &[&Path], name: &str) {
+        self.page.choose_files("model-file", files).unwrap();
+        let ready = format!(
+            "document.querySelector('[data-testid=model-line]').innerText.includes('{name}') && \
+             document.querySelector('[data-testid=model-state]').innerText.includes('ready')"
+        );
+        self.wait(&ready, LONG);
+    }
+}
+
+/// A model folder made of a tiny checkpoint and a tokenizer that fits its vocabulary.
+fn folder() -> TempDir {
+    let folder = TempDir::new("model-folder").unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(golden("tiny-gqa").join(file), folder.path().join(file)).unwrap();
+    }
+    // One token for each of the first letters of the byte alphabet, as many as the model has.
+    let letters = (33u8..127).map(char::from).chain(['Ġ', 'Ċ', '¡']);
+    let vocab: serde_json::Map<String, serde_json::Value> = (0..97)
+        .zip(letters)
+        .map(|(id, c)| (c.to_string(), id.into()))
+        .collect();
+    let tokenizer = serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": vocab, "merges": []},
+    });
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn a_gguf_file_and_a_model_folder_can_be_opened() {
+    let name = "a_gguf_file_and_a_model_folder_can_be_opened";
+    let fragment = "text=Hello&max_tokens=5&temperature=0&mode=plain";
+    let Some(mut journey) = Journey::begin(name, fragment) else {
+        return;
+    };
+    journey.open_files(&[&golden("tiny-blocks/q4_1.gguf")], "q4_1");
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens().len(), 5);
+
+    let folder = folder();
+    let files = ["config.json", "tokenizer.json", "model.safetensors"];
+    let files: Vec<PathBuf> = files.iter().map(|file| folder.path().join(file)).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    journey.page.drop_files("generate-output", &files).unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=model-line]').innerText.includes('F32') && \
+         document.querySelector('[data-testid=model-state]').innerText.includes('ready')",
+        LONG,
+    );
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens().len(), 5);
+    assert_eq!(journey.downloads(), 0);
+    journey.expect_quiet();
+}

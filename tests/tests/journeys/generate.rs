@@ -1,0 +1,187 @@
+//! Writing text: the numbers are the engine's, Stop works, links restore the page.
+
+use glassformer_engine::protocol::{
+    BackendChoice, Event, GenerateSettings, PrecisionChoice, Prompt,
+};
+use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, Files, PathSource};
+
+use super::{Journey, LONG, SHORT, WEIGHTS};
+
+/// What the same engine writes natively.
+fn natively(journey: &Journey, text: &str, settings: GenerateSettings) -> Vec<(u32, f64)> {
+    let path = journey
+        .prepared
+        .models
+        .join(WEIGHTS.trim_start_matches("/models/"));
+    let files = Files::new(vec![Box::new(PathSource::new(path).unwrap())]).unwrap();
+    let mut tokens = Vec::new();
+    let mut emit = |event: Event| {
+        if let Event::Token { id, logprob, .. } = event {
+            tokens.push((id, f64::from(logprob)));
+        }
+    };
+    futures::executor::block_on(async {
+        let mut engine = Engine::new();
+        let (backend, precision) = (BackendChoice::Cpu, PrecisionChoice::Fast);
+        let (mut quiet, cancel) = (|_, _, _| {}, Cancel::default());
+        engine
+            .load(
+                &files,
+                "m",
+                None,
+                backend,
+                precision,
+                DEFAULT_CONTEXT,
+                &mut quiet,
+                &cancel,
+            )
+            .await
+            .unwrap();
+        let prompt = Prompt::Chat { text: text.into() };
+        engine
+            .generate(&prompt, settings, &mut emit, &cancel)
+            .await
+            .unwrap();
+    });
+    tokens
+}
+
+#[test]
+fn a_prompt_is_answered_with_the_engines_own_numbers() {
+    let name = "a_prompt_is_answered_with_the_engines_own_numbers";
+    let Some(mut journey) = Journey::begin(name, "temperature=0&max_tokens=24") else {
+        return;
+    };
+    // Something true is on screen before any weights are there, and the button says what it costs.
+    journey.wait(
+        "document.querySelector('[data-testid=generate-recorded]')",
+        SHORT,
+    );
+    assert_eq!(journey.downloads(), 0);
+    let button = journey.page.text("generate-run").unwrap();
+    assert!(button.contains("98.4 MB"), "{button}");
+
+    let question = "Why is the sky blue?";
+    journey.page.fill("generate-input", question).unwrap();
+    journey.run_to_the_end();
+    let shown = journey.tokens();
+    assert!(shown.len() >= 12, "{shown:?}");
+    let settings = GenerateSettings {
+        temperature: 0.0,
+        max_tokens: 24,
+        ..GenerateSettings::default()
+    };
+    let expected = natively(&journey, question, settings);
+    assert_eq!(shown.len(), expected.len());
+    for ((id, logprob), (expected_id, expected_logprob)) in shown.iter().zip(&expected) {
+        assert_eq!(id, expected_id);
+        // The same kernels; exponentials may differ in their last bit.
+        assert!(
+            (logprob - expected_logprob).abs() < 1e-3,
+            "{logprob} {expected_logprob}"
+        );
+    }
+    let status = journey.page.text("generate-status").unwrap();
+    assert!(
+        status.contains("tok/s") && status.contains("24 tokens"),
+        "{status}"
+    );
+    let badge = "(b => b.dataset.backend + ' ' + b.dataset.precision)\
+                 (document.querySelector('[data-testid=backend-badge]'))";
+    assert_eq!(journey.string(badge), "cpu fast");
+    journey.expect_quiet();
+}
+
+#[test]
+fn stop_works_settings_change_and_links_restore_the_page() {
+    let name = "stop_works_settings_change_and_links_restore_the_page";
+    let Some(mut journey) = Journey::begin(name, "seed=7&max_tokens=400&mode=plain") else {
+        return;
+    };
+    // From now on, tasks that block the page are counted.
+    let watch = "window.longTasks = []; new PerformanceObserver(list => \
+                 window.longTasks.push(...list.getEntries().map(e => e.duration)))\
+                 .observe({type: 'longtask'})";
+    journey.page.evaluate(watch).unwrap();
+    journey
+        .page
+        .fill("generate-input", "Once upon a time")
+        .unwrap();
+    journey.page.click("generate-run").unwrap();
+    let tokens = "document.querySelectorAll('[data-testid=generate-token]').length";
+    journey.wait(&format!("{tokens} >= 8"), LONG);
+    journey.page.click("generate-stop").unwrap();
+    let at_stop = journey.page.evaluate(tokens).unwrap().as_u64().unwrap();
+    journey.finished();
+    let written = journey.tokens();
+    // The token that was being computed, and what the click itself took.
+    assert!(
+        written.len() as u64 <= at_stop + 3,
+        "{} after {at_stop}",
+        written.len()
+    );
+    let status = journey.page.text("generate-status").unwrap();
+    assert!(status.contains("stopped"), "{status}");
+
+    let blocked = journey
+        .page
+        .evaluate("Math.max(0, ...window.longTasks)")
+        .unwrap();
+    let blocked = blocked.as_f64().unwrap();
+    assert!(blocked <= 50.0, "the page was blocked for {blocked} ms");
+
+    // Same seed, same beginning; another seed, another text.
+    journey.page.click("generate-settings-line").unwrap();
+    journey.page.fill("setting-max_tokens", "8").unwrap();
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens(), written[..8]);
+    journey.page.fill("setting-seed", "8").unwrap();
+    journey.run_to_the_end();
+    let reseeded = journey.tokens();
+    assert_ne!(reseeded, written[..8]);
+
+    // The link alone brings it all back, from the cache, and runs it.
+    // The address follows typing after a moment.
+    journey.wait("location.hash.includes('seed=8')", SHORT);
+    let link = journey.string("location.hash");
+    for part in ["seed=8", "max_tokens=8", "mode=plain", "text=Once"] {
+        assert!(link.contains(part), "{link}");
+    }
+    assert_eq!(journey.downloads(), 1);
+    journey.open(&format!("{}&run=1", link.trim_start_matches('#')));
+    journey.finished();
+    assert_eq!(journey.tokens(), reseeded);
+    assert_eq!(
+        journey.string("document.querySelector('[data-testid=generate-input]').value"),
+        "Once upon a time"
+    );
+    assert_eq!(
+        journey.downloads(),
+        1,
+        "the second load came from the cache"
+    );
+
+    // Malformed values fall back and say so.
+    journey.open("temperature=hot&max_tokens=5&color=red");
+    let notices = journey.page.text("notices").unwrap();
+    assert!(notices.contains("temperature"), "{notices}");
+    journey.expect_quiet();
+}
+
+#[test]
+fn a_link_does_not_download_by_itself() {
+    let name = "a_link_does_not_download_by_itself";
+    let Some(mut journey) = Journey::begin(name, "text=Hello&run=1&max_tokens=4") else {
+        return;
+    };
+    journey.wait(
+        "document.querySelector('[data-testid=notices]')?.innerText.includes('Run')",
+        SHORT,
+    );
+    let button = journey.page.text("generate-run").unwrap();
+    assert!(button.contains("98.4 MB"), "{button}");
+    assert_eq!(journey.downloads(), 0);
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens().len(), 4);
+    journey.expect_quiet();
+}

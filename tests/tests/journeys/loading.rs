@@ -1,0 +1,132 @@
+//! Loading: progress, cancel, a network that fails, a disk that is full.
+
+use glassformer_tests::server::Fault;
+use serde_json::json;
+
+use super::{Journey, LONG, SHORT, WEIGHTS};
+
+const LOADED: &str =
+    "Number(document.querySelector('[data-testid=model-progress]')?.getAttribute('value') ?? 0)";
+
+impl Journey {
+    fn fault(&self, fault: Fault) {
+        self.server.set_fault(WEIGHTS, fault);
+    }
+
+    /// The person's text survives whatever happens.
+    fn typed(&mut self) -> String {
+        self.string("document.querySelector('[data-testid=generate-input]').value")
+    }
+
+    /// After a failure: nothing is kept as whole, and the page works as soon as the cause is gone.
+    fn recovers(&mut self, typed: &str) {
+        assert_eq!(self.typed(), typed);
+        self.server.clear_faults();
+        let before = self.downloads();
+        self.run_to_the_end();
+        assert_eq!(self.tokens().len(), 3);
+        assert_eq!(self.downloads(), before + 1, "nothing half-loaded was used");
+    }
+}
+
+#[test]
+fn a_load_can_be_cancelled_and_started_again() {
+    let name = "a_load_can_be_cancelled_and_started_again";
+    let Some(mut journey) = Journey::begin(name, "text=Hello&max_tokens=3") else {
+        return;
+    };
+    journey.fault(Fault {
+        bytes_per_second: Some(8_000_000),
+        ..Fault::default()
+    });
+    journey.page.click("generate-run").unwrap();
+    journey.wait(&format!("{LOADED} > 4000000"), LONG);
+    let line = journey.page.text("model-line").unwrap();
+    assert!(line.contains("98.4 MB"), "{line}");
+    journey.page.click("model-cancel").unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=model-cancel]').hidden",
+        SHORT,
+    );
+    let progress = journey.page.count("generate-token").unwrap();
+    assert_eq!(progress, 0);
+    journey.recovers("Hello");
+    journey.expect_quiet();
+}
+
+#[test]
+fn a_network_that_fails_leaves_the_page_usable() {
+    let name = "a_network_that_fails_leaves_the_page_usable";
+    let Some(mut journey) = Journey::begin(name, "text=Hello&max_tokens=3") else {
+        return;
+    };
+    let faults = [
+        (
+            Fault {
+                cut_after: Some(20_000_000),
+                ..Fault::default()
+            },
+            "could not be read",
+        ),
+        (
+            Fault {
+                status: Some(404),
+                ..Fault::default()
+            },
+            "not on the server",
+        ),
+        (
+            Fault {
+                corrupt_at: Some(50_000_000),
+                ..Fault::default()
+            },
+            "damaged",
+        ),
+        (
+            Fault {
+                truncate_to: Some(30_000_000),
+                ..Fault::default()
+            },
+            "damaged",
+        ),
+    ];
+    for (fault, words) in faults {
+        journey.fault(fault);
+        journey.page.click("generate-run").unwrap();
+        let message = journey.error();
+        assert!(message.contains(words), "{fault:?}: {message}");
+        assert_eq!(journey.typed(), "Hello");
+    }
+    journey.recovers("Hello");
+    assert_eq!(
+        journey
+            .page
+            .foreign_requests(&journey.server.url())
+            .unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_model_works_all_the_same() {
+    let name = "a_full_disk_is_said_and_the_model_works_all_the_same";
+    let Some(mut journey) = Journey::begin(name, "text=Hello&max_tokens=3") else {
+        return;
+    };
+    let origin = journey.server.url();
+    let quota = json!({"origin": origin.trim_end_matches('/'), "quotaSize": 20_000_000});
+    journey
+        .page
+        .call("Storage.overrideQuotaForOrigin", quota)
+        .unwrap();
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens().len(), 3);
+    let notices = journey.page.text("notices").unwrap();
+    assert!(notices.contains("no room"), "{notices}");
+    journey.open("text=Hello&max_tokens=3&run=1");
+    let button = journey.page.text("generate-run").unwrap();
+    assert!(
+        button.contains("98.4 MB"),
+        "nothing half-loaded is taken for whole: {button}"
+    );
+}

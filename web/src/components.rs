@@ -1,0 +1,14 @@
+//! Parts of the page that belong to no tab.
+
+pub mod backend_badge;
+pub mod drop_target;
+pub mod footer;
+pub mod header;
+pub mod lens;
+pub mod model_line;
+pub mod notices;
+pub mod open_model;
+pub mod popover;
+pub mod problem;
+pub mod theme;
+pub mod token_stream;

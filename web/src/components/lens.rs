@@ -1,0 +1,175 @@
+//! The lens explains whatever is pointed at: its numbers, and one sentence in plain words.
+//!
+//! Pointing previews, a click keeps it, Escape lets it go. Every tab fills the same lens.
+
+use leptos::ev;
+use leptos::prelude::*;
+
+/// What is pointed at and what is kept.
+#[derive(Clone, Copy, Default)]
+pub struct Lens {
+    preview: RwSignal<Option<LensContent>>,
+    locked: RwSignal<Option<LensContent>>,
+}
+
+/// What the lens says about one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LensContent {
+    /// Whose it is, and which of them.
+    pub subject: Subject,
+    /// Its kind and place, such as "Token 12".
+    pub caption: String,
+    /// The thing itself, white space made visible.
+    pub heading: String,
+    /// One sentence in plain words.
+    pub sentence: String,
+    /// A share of one to draw as a bar, with the step of the surprise scale that colours it.
+    pub share: Option<(f64, usize)>,
+    /// Its numbers.
+    pub facts: Vec<Fact>,
+}
+
+/// Something that can be pointed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The view it belongs to.
+    pub source: &'static str,
+    /// Its index there.
+    pub index: usize,
+}
+
+/// One number of the lens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is called.
+    pub name: &'static str,
+    /// The number, ready to read.
+    pub value: String,
+    /// What it means, in a few words.
+    pub means: String,
+}
+
+impl Lens {
+    /// Shows something for as long as it is pointed at.
+    pub fn point(&self, content: Option<LensContent>) {
+        self.preview.set(content);
+    }
+
+    /// Keeps something, or lets it go if it is what is kept.
+    pub fn toggle(&self, content: LensContent) {
+        let same = self.is_locked_on(content.subject);
+        self.locked.set((!same).then_some(content));
+    }
+
+    /// Keeps something else instead, if anything is kept.
+    pub fn move_lock(&self, content: &LensContent) {
+        if self.locked.with_untracked(Option::is_some) {
+            self.locked.set(Some(content.clone()));
+        }
+    }
+
+    /// Lets go of everything that belongs to a view.
+    pub fn clear(&self, source: &'static str) {
+        for signal in [self.preview, self.locked] {
+            if signal.with_untracked(|content| {
+                content.as_ref().is_some_and(|c| c.subject.source == source)
+            }) {
+                signal.set(None);
+            }
+        }
+    }
+
+    /// What is kept, tracked.
+    pub fn locked_subject(&self) -> Option<Subject> {
+        self.locked
+            .with(|content| content.as_ref().map(|content| content.subject))
+    }
+
+    fn is_locked_on(&self, subject: Subject) -> bool {
+        self.locked
+            .with_untracked(|content| content.as_ref().is_some_and(|c| c.subject == subject))
+    }
+}
+
+/// The right column; on phones a sheet from below while something is kept.
+#[component]
+pub fn LensPanel(
+    /// What to show.
+    lens: Lens,
+) -> impl IntoView {
+    let locked = move || lens.locked.with(Option::is_some);
+    let release = move || lens.locked.set(None);
+    let escape = window_event_listener(ev::keydown, move |event| {
+        if event.key() == "Escape"
+            && !event.default_prevented()
+            && lens.locked.with_untracked(Option::is_some)
+        {
+            release();
+        }
+    });
+    on_cleanup(move || escape.remove());
+    let content = move || lens.locked.get().or_else(|| lens.preview.get());
+    // Spoken for what is kept, not for everything the mouse passes.
+    let spoken = move || {
+        lens.locked.get().map(|c| {
+            let numbers: Vec<String> = c
+                .facts
+                .iter()
+                .map(|f| format!("{} {}", f.name, f.value))
+                .collect();
+            format!("{}: {}. {}", c.caption, numbers.join(", "), c.sentence)
+        })
+    };
+    view! {
+        <aside class="lens" aria-label="Lens" data-testid="lens" data-locked=move || locked().to_string()>
+            <div class="lens-top">
+                <h2>"Lens"</h2>
+                <button type="button" class="quiet" hidden=move || !locked() on:click=move |_| release()>
+                    "Release"
+                    <kbd>"Esc"</kbd>
+                </button>
+            </div>
+            {move || match content() {
+                Some(content) => view! { <LensBody content/> }.into_any(),
+                None => view! {
+                    <p class="lens-empty">
+                        "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there."
+                    </p>
+                }
+                .into_any(),
+            }}
+            <p class="unseen" aria-live="polite">{spoken}</p>
+        </aside>
+    }
+}
+
+#[component]
+fn LensBody(content: LensContent) -> impl IntoView {
+    let share = content.share.map(|(share, step)| view! {
+        <div class="share" data-surprise=step.to_string() aria-hidden="true">
+            <div class="share-bar" style:width=format!("{:.2}%", (share * 100.0).clamp(0.0, 100.0))></div>
+        </div>
+    });
+    let facts = content
+        .facts
+        .into_iter()
+        .map(|fact| {
+            view! {
+                <div class="fact">
+                    <dt>{fact.name}</dt>
+                    <dd>
+                        <span class="value">{fact.value}</span>
+                        <small>{fact.means}</small>
+                    </dd>
+                </div>
+            }
+        })
+        .collect_view();
+    view! {
+        <p class="lens-caption">{content.caption}</p>
+        <p class="lens-heading" data-testid="lens-heading">{content.heading}</p>
+        {share}
+        <p class="lens-sentence">{content.sentence}</p>
+        <dl class="facts">{facts}</dl>
+    }
+}

@@ -1,0 +1,110 @@
+//! Opening a model from the person's disk.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use web_sys::{File, FileList, HtmlInputElement};
+
+use crate::components::popover::Popover;
+use crate::model::LoadEnd;
+use crate::page::{Page, Problem};
+
+/// Loads opened files and tells the person when that failed.
+pub fn open(page: Page, label: String, files: Vec<File>) {
+    if files.is_empty() {
+        page.problem.set(Some(Problem {
+            sentence: "There are no files in what you opened; choose a GGUF file or a folder with a model's files.".into(),
+            detail: String::new(),
+        }));
+        return;
+    }
+    page.problem.set(None);
+    spawn_local(async move {
+        if let Err(LoadEnd::Failed(problem)) = page.model.open(label, files).await {
+            page.problem.set(Some(problem));
+        }
+    });
+}
+
+/// The button "Open model…" with its two dialogs.
+#[component]
+pub fn OpenModel() -> impl IntoView {
+    let page: Page = expect_context();
+    let opened = RwSignal::new(false);
+    let from_file = move |input: HtmlInputElement| {
+        let files = taken(&input);
+        if let Some(first) = files.first() {
+            opened.set(false);
+            open(page, first.name(), files);
+        }
+    };
+    let from_folder = move |input: HtmlInputElement| {
+        let chosen = input.files().map_or(0, |files| files.length());
+        let files = taken(&input);
+        if chosen > 0 {
+            opened.set(false);
+            let label = files.first().map(folder_of).unwrap_or_default();
+            open(
+                page,
+                label,
+                files.into_iter().filter(|file| depth(file) <= 1).collect(),
+            );
+        }
+    };
+    view! {
+        <Popover id="open-panel" label="Open a model" open=opened face=move || "Open model…">
+            <p class="hint">"From your disk; nothing is uploaded. Dropping it anywhere on the page works too."</p>
+            <label class="button">
+                <input
+                    type="file"
+                    class="unseen"
+                    accept=".gguf"
+                    data-testid="model-file"
+                    on:change:target=move |event| from_file(event.target())
+                />
+                <span>"A file (.gguf)…"</span>
+            </label>
+            <label class="button">
+                <input
+                    type="file"
+                    class="unseen"
+                    prop:webkitdirectory=true
+                    data-testid="model-folder"
+                    on:change:target=move |event| from_folder(event.target())
+                />
+                <span>"A folder (config.json, tokenizer.json, *.safetensors)…"</span>
+            </label>
+        </Popover>
+    }
+}
+
+/// The files of an input, which is emptied so that the same choice can be made again.
+fn taken(input: &HtmlInputElement) -> Vec<File> {
+    let files = input.files().map(|list| listed(&list)).unwrap_or_default();
+    input.set_value("");
+    files
+}
+
+/// The files of a list.
+pub fn listed(list: &FileList) -> Vec<File> {
+    (0..list.length())
+        .filter_map(|index| list.get(index))
+        .collect()
+}
+
+fn relative_path(file: &File) -> String {
+    let path = js_sys::Reflect::get(file, &"webkitRelativePath".into()).ok();
+    path.and_then(|path| path.as_string()).unwrap_or_default()
+}
+
+fn folder_of(file: &File) -> String {
+    relative_path(file)
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .to_string()
+}
+
+// A model's files lie side by side; sub-folders hold other formats of the same weights.
+fn depth(file: &File) -> usize {
+    relative_path(file).matches('/').count()
+}

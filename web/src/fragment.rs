@@ -1,0 +1,268 @@
+//! The state of the page in the link's fragment: `#tab=generate&text=…&temperature=0.7`.
+//!
+//! A fragment works from any static folder and is never sent to a server. What cannot be read
+//! falls back to its default and is reported, so that a mistyped link does not lie.
+
+use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice};
+
+use crate::settings::SETTINGS;
+
+/// Everything a link restores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageState {
+    /// Id of the open tab.
+    pub tab: String,
+    /// Id of a model of the manifest.
+    pub model: String,
+    /// What should compute.
+    pub backend: BackendChoice,
+    /// How it should compute.
+    pub precision: PrecisionChoice,
+    /// What the person typed.
+    pub text: String,
+    /// Whether the text is a message or the beginning of a text.
+    pub mode: Mode,
+    /// How tokens are chosen.
+    pub settings: GenerateSettings,
+}
+
+/// How the Generate tab reads what was typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A message to the assistant, wrapped by the chat template.
+    #[default]
+    Chat,
+    /// A text to continue.
+    Plain,
+}
+
+/// What this build of the page knows; the first of each is the default.
+pub struct Known<'a> {
+    /// Ids of the tabs.
+    pub tabs: &'a [&'a str],
+    /// Ids of the models.
+    pub models: &'a [&'a str],
+}
+
+/// What a link asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// The state, with defaults for what the link leaves out or gets wrong.
+    pub state: PageState,
+    /// Whether it asks to run at once.
+    pub run: bool,
+    /// One sentence for each thing that could not be taken.
+    pub problems: Vec<String>,
+}
+
+/// How much of the state [`write`] puts down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What differs from the defaults: short, for the address bar.
+    Changed,
+    /// Everything, so that a shared link outlives a change of defaults.
+    Everything,
+}
+
+/// Names that belong to other tabs of the contract and mean nothing here.
+const ELSEWHERE: [&str; 6] = ["beams", "from", "to", "layer", "head", "view"];
+
+const BACKENDS: [(&str, BackendChoice); 2] =
+    [("auto", BackendChoice::Auto), ("cpu", BackendChoice::Cpu)];
+const PRECISIONS: [(&str, PrecisionChoice); 3] = [
+    ("auto", PrecisionChoice::Auto),
+    ("exact", PrecisionChoice::Exact),
+    ("fast", PrecisionChoice::Fast),
+];
+const MODES: [(&str, Mode); 2] = [("chat", Mode::Chat), ("plain", Mode::Plain)];
+
+impl PageState {
+    /// The state of a page opened without a fragment.
+    pub fn default_for(known: &Known) -> Self {
+        let first = |ids: &[&str]| ids.first().copied().unwrap_or_default().to_string();
+        Self {
+            tab: first(known.tabs),
+            model: first(known.models),
+            backend: BackendChoice::default(),
+            precision: PrecisionChoice::default(),
+            text: String::new(),
+            mode: Mode::default(),
+            settings: GenerateSettings::default(),
+        }
+    }
+}
+
+/// Reads a fragment, with or without its `#`.
+pub fn parse(fragment: &str, known: &Known) -> Parsed {
+    let mut state = PageState::default_for(known);
+    let mut run = false;
+    let mut problems = Vec::new();
+    let pairs = fragment.strip_prefix('#').unwrap_or(fragment);
+    for pair in pairs.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(value) = decode(raw) else {
+            problems.push(format!(
+                "The link's value for “{key}” is damaged and was left out."
+            ));
+            continue;
+        };
+        let outcome = match key {
+            "tab" => one_of(known.tabs, &value, &mut state.tab),
+            "model" => one_of(known.models, &value, &mut state.model),
+            "backend" => named(&BACKENDS, &value, &mut state.backend),
+            "precision" => named(&PRECISIONS, &value, &mut state.precision),
+            "mode" => named(&MODES, &value, &mut state.mode),
+            "run" => named(&[("1", true), ("0", false)], &value, &mut run),
+            "text" => {
+                state.text = value.clone();
+                Ok(())
+            }
+            "stop" => {
+                if !value.is_empty() {
+                    state.settings.stop.push(value.clone());
+                }
+                Ok(())
+            }
+            key if ELSEWHERE.contains(&key) => continue,
+            key => match SETTINGS.iter().find(|setting| setting.key == key) {
+                Some(setting) => setting
+                    .write(&mut state.settings, &value)
+                    .map_err(|expected| {
+                        let kept = setting.read(&state.settings);
+                        format!("this page takes {expected} and uses {kept}")
+                    }),
+                None => {
+                    problems.push(format!(
+                        "The link names “{key}”, which this page does not know."
+                    ));
+                    continue;
+                }
+            },
+        };
+        if let Err(instead) = outcome {
+            problems.push(format!(
+                "The link asks for {key} “{}”; {instead}.",
+                shortened(&value)
+            ));
+        }
+    }
+    Parsed {
+        state,
+        run,
+        problems,
+    }
+}
+
+/// Writes a fragment that [`parse`] reads back to the same state, with its `#`.
+pub fn write(state: &PageState, known: &Known, extent: Extent) -> String {
+    let default = PageState::default_for(known);
+    let all = extent == Extent::Everything;
+    let mut fragment = format!("#tab={}", encode(&state.tab));
+    let mut push = |key: &str, value: &str| {
+        fragment.extend(["&", key, "=", &encode(value)]);
+    };
+    if all || state.model != default.model {
+        push("model", &state.model);
+    }
+    if all || state.backend != default.backend {
+        push("backend", name_of(&BACKENDS, state.backend));
+    }
+    if all || state.precision != default.precision {
+        push("precision", name_of(&PRECISIONS, state.precision));
+    }
+    if all || state.mode != default.mode {
+        push("mode", name_of(&MODES, state.mode));
+    }
+    for setting in &SETTINGS {
+        let value = setting.read(&state.settings);
+        if all || value != setting.read(&default.settings) {
+            push(setting.key, &value);
+        }
+    }
+    for stop in &state.settings.stop {
+        push("stop", stop);
+    }
+    if !state.text.is_empty() {
+        push("text", &state.text);
+    }
+    fragment
+}
+
+fn one_of(known: &[&str], value: &str, target: &mut String) -> Result<(), String> {
+    if known.contains(&value) {
+        *target = value.to_string();
+        Ok(())
+    } else {
+        Err(format!("this page does not have it and uses {target}"))
+    }
+}
+
+fn named<T: Copy + PartialEq>(
+    names: &[(&str, T)],
+    value: &str,
+    target: &mut T,
+) -> Result<(), String> {
+    match names.iter().find(|(name, _)| *name == value) {
+        Some((_, found)) => {
+            *target = *found;
+            Ok(())
+        }
+        None => Err(format!(
+            "this page does not have it and uses {}",
+            name_of(names, *target)
+        )),
+    }
+}
+
+fn name_of<'a, T: Copy + PartialEq>(names: &[(&'a str, T)], value: T) -> &'a str {
+    names
+        .iter()
+        .find(|(_, each)| *each == value)
+        .map_or("", |(name, _)| name)
+}
+
+fn shortened(value: &str) -> String {
+    if value.chars().count() <= 40 {
+        return value.to_string();
+    }
+    value.chars().take(39).chain(['…']).collect()
+}
+
+/// Percent-encodes everything but the characters that are never special in a fragment.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Undoes percent-encoding; `+` is a space, as form encoders write it. `None` if it is damaged.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let (digits, tail) = rest.split_at_checked(2)?;
+                let high = char::from(digits[0]).to_digit(16)?;
+                let low = char::from(digits[1]).to_digit(16)?;
+                bytes.push((high * 16 + low) as u8);
+                rest = tail;
+            }
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+#[path = "fragment/tests.rs"]
+mod tests;

@@ -1,0 +1,498 @@
+//! The model: which one is chosen, whether it is there, and how it gets there.
+
+use futures::channel::oneshot;
+use glassformer_engine::protocol::{
+    BackendChoice, Event, ModelInfo, ModelSource, Origin, PrecisionChoice, Request,
+};
+use glassformer_engine::registry::{self, ModelEntry};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use web_sys::File;
+
+use crate::components::notices::Notices;
+use crate::engine_client::{EngineClient, Events};
+use crate::format;
+use crate::fragment::PageState;
+use crate::page::Problem;
+
+/// The chosen model and the one way to load it.
+#[derive(Clone, Copy)]
+pub struct Model {
+    /// Which one, loaded or not.
+    pub chosen: RwSignal<Chosen>,
+    /// Whether it is there.
+    pub status: RwSignal<Status>,
+    /// What should compute.
+    pub backend: RwSignal<BackendChoice>,
+    /// How it should compute.
+    pub precision: RwSignal<PrecisionChoice>,
+    /// The manifest model's weights are in the browser's cache.
+    pub cached: RwSignal<bool>,
+    notices: Notices,
+    engine: StoredValue<EngineClient, LocalStorage>,
+    files: StoredValue<Vec<File>, LocalStorage>,
+    /// Id of the load under way.
+    loading: StoredValue<Option<u32>>,
+    /// What it will be, and who else waits for it.
+    joining: StoredValue<Option<(Order, Vec<Waiter>)>, LocalStorage>,
+    /// What `Ready` was loaded as; another choice means loading again.
+    loaded: RwSignal<Option<Order>>,
+}
+
+/// A choice of model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// One of the page's own.
+    Manifest(&'static ModelEntry),
+    /// Files the person opened.
+    Opened {
+        /// Name of the file or folder.
+        label: String,
+        /// Their sizes together.
+        bytes: u64,
+        /// Tells two openings apart.
+        serial: u32,
+    },
+    /// The manifest is empty.
+    Nothing,
+}
+
+/// Whether the model is there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// Not loaded.
+    Absent,
+    /// On its way.
+    Loading(Transfer),
+    /// Usable.
+    Ready(Box<ModelInfo>),
+}
+
+/// How far a load is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transfer {
+    /// Bytes read.
+    pub loaded: u64,
+    /// Bytes in all, where known.
+    pub total: Option<u64>,
+    /// Where they come from; unknown until the first have arrived.
+    pub from: Option<Origin>,
+    /// Estimate of the seconds left.
+    pub seconds_left: Option<f64>,
+}
+
+/// Hears how a load ended that somebody else had started.
+type Waiter = oneshot::Sender<Result<ModelInfo, LoadEnd>>;
+
+/// Why a load did not end with a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadEnd {
+    /// The person cancelled it, or a newer one replaced it.
+    Cancelled,
+    /// It could not be done.
+    Failed(Problem),
+}
+
+/// What is loaded: equal orders need no second load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Order {
+    chosen: Chosen,
+    backend: BackendChoice,
+    precision: PrecisionChoice,
+}
+
+impl Chosen {
+    /// For people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Manifest(entry) => entry.name.clone(),
+            Self::Opened { label, .. } => label.clone(),
+            Self::Nothing => "no model".into(),
+        }
+    }
+
+    /// Size of its files.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Manifest(entry) => entry.total_bytes(),
+            Self::Opened { bytes, .. } => *bytes,
+            Self::Nothing => 0,
+        }
+    }
+
+    fn find(id: &str) -> Self {
+        registry::find(id).map_or(Self::Nothing, Self::Manifest)
+    }
+}
+
+impl Model {
+    /// Starts the engine with the model a link names, not loaded.
+    pub fn start(state: &PageState, notices: Notices) -> Self {
+        let status = RwSignal::new(Status::Absent);
+        let loaded = RwSignal::new(None);
+        let engine = EngineClient::start(move |sentence, requests_ended| {
+            loaded.set(None);
+            status.set(Status::Absent);
+            // Where a request ended, its own error says so.
+            if !requests_ended {
+                notices.say(sentence);
+            }
+        });
+        let model = Self {
+            chosen: RwSignal::new(Chosen::find(&state.model)),
+            status,
+            backend: RwSignal::new(state.backend),
+            precision: RwSignal::new(state.precision),
+            cached: RwSignal::new(false),
+            notices,
+            engine: StoredValue::new_local(engine),
+            files: StoredValue::new_local(Vec::new()),
+            loading: StoredValue::new(None),
+            joining: StoredValue::new_local(None),
+            loaded,
+        };
+        spawn_local(async move {
+            model.ask_cached().await;
+        });
+        model
+    }
+
+    /// Sends a request to the engine.
+    pub fn request(&self, body: Request) -> Events {
+        self.engine.with_value(|engine| engine.request(body, &[]))
+    }
+
+    /// Asks the engine to stop a request.
+    pub fn cancel(&self, request: u32) {
+        self.engine.with_value(|engine| engine.cancel(request));
+    }
+
+    /// Cancels the load under way, if any.
+    pub fn cancel_load(&self) {
+        if let Some(request) = self.loading.get_value() {
+            self.cancel(request);
+        }
+    }
+
+    /// Id of the manifest model that links name; for opened files the default's, as files cannot
+    /// travel in a link.
+    pub fn manifest_id(&self) -> String {
+        self.chosen.with(|chosen| match chosen {
+            Chosen::Manifest(entry) => entry.id.clone(),
+            _ => registry::manifest()
+                .first()
+                .map(|entry| entry.id.clone())
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Bytes that a run would fetch over the network first; `None` if nothing.
+    pub fn download(&self) -> Option<u64> {
+        let coming = self
+            .status
+            .with(|status| matches!(status, Status::Loading(_)));
+        let here = coming || self.cached.get() || self.is_ready();
+        self.chosen.with(|chosen| match chosen {
+            Chosen::Manifest(entry) if !here => Some(entry.total_bytes()),
+            _ => None,
+        })
+    }
+
+    /// Whether what is chosen is loaded the way it is chosen.
+    pub fn is_ready(&self) -> bool {
+        let order = self.order();
+        self.loaded.with(|loaded| loaded.as_ref() == Some(&order))
+            && self
+                .status
+                .with(|status| matches!(status, Status::Ready(_)))
+    }
+
+    /// Asks whether the chosen manifest model is in the cache, and remembers the answer.
+    pub async fn ask_cached(&self) -> bool {
+        let Chosen::Manifest(entry) = self.chosen.get_untracked() else {
+            return false;
+        };
+        let mut events = self.request(Request::IsCached {
+            model: entry.id.clone(),
+        });
+        let cached = matches!(events.next().await, Some(Event::Cached { cached: true }));
+        self.cached.set(cached);
+        cached
+    }
+
+    /// Chooses a model of the manifest; it is loaded by the next run.
+    pub fn choose_manifest(&self, id: &str) {
+        let chosen = Chosen::find(id);
+        if self.chosen.with_untracked(|old| *old == chosen) {
+            return;
+        }
+        self.choose(chosen, Vec::new());
+        let model = *self;
+        spawn_local(async move {
+            model.ask_cached().await;
+        });
+    }
+
+    /// Chooses and loads opened files. When that fails, the choice before is restored.
+    pub async fn open(&self, label: String, files: Vec<File>) -> Result<ModelInfo, LoadEnd> {
+        let before = (self.chosen.get_untracked(), self.files.get_value());
+        let bytes = files.iter().map(|file| file.size() as u64).sum();
+        let serial = match before.0 {
+            Chosen::Opened { serial, .. } => serial + 1,
+            _ => 0,
+        };
+        let opened = Chosen::Opened {
+            label,
+            bytes,
+            serial,
+        };
+        self.choose(opened.clone(), files);
+        let outcome = self.ensure().await;
+        if outcome.is_err() && self.chosen.with_untracked(|chosen| *chosen == opened) {
+            self.choose(before.0, before.1);
+            self.ask_cached().await;
+        }
+        outcome
+    }
+
+    /// Loads what is chosen, unless it is loaded.
+    pub async fn ensure(&self) -> Result<ModelInfo, LoadEnd> {
+        let order = untrack(|| self.order());
+        if untrack(|| self.is_ready())
+            && let Status::Ready(info) = self.status.get_untracked()
+        {
+            return Ok(*info);
+        }
+        if let Some(joined) = self.join(&order) {
+            return joined.await.unwrap_or(Err(LoadEnd::Cancelled));
+        }
+        self.loaded.set(None);
+        self.status
+            .set(Status::Loading(Transfer::begin(order.chosen.bytes())));
+        let files = self.files.get_value();
+        let model = match &order.chosen {
+            Chosen::Manifest(entry) => ModelSource::Manifest {
+                id: entry.id.clone(),
+            },
+            Chosen::Opened { .. } => ModelSource::Files {
+                names: files.iter().map(File::name).collect(),
+            },
+            Chosen::Nothing => {
+                self.status.set(Status::Absent);
+                let sentence =
+                    "There is no model to load; open a GGUF file or a model folder.".into();
+                return Err(LoadEnd::Failed(Problem {
+                    sentence,
+                    detail: String::new(),
+                }));
+            }
+        };
+        let body = Request::Load {
+            model,
+            backend: order.backend,
+            precision: order.precision,
+        };
+        let events = self
+            .engine
+            .with_value(|engine| engine.request(body, &files));
+        let id = events.id;
+        self.loading.set_value(Some(id));
+        self.joining.set_value(Some((order.clone(), Vec::new())));
+        let outcome = self.follow(events).await;
+        // A newer load owns the status now.
+        if self.loading.get_value() != Some(id) {
+            return Err(LoadEnd::Cancelled);
+        }
+        self.loading.set_value(None);
+        match &outcome {
+            Ok(info) => {
+                if matches!(order.chosen, Chosen::Manifest(_)) {
+                    self.cached.set(true);
+                }
+                self.loaded.set(Some(order));
+                self.status.set(Status::Ready(Box::new(info.clone())));
+            }
+            Err(_) => self.status.set(Status::Absent),
+        }
+        let waiters = self.joining.try_update_value(Option::take).flatten();
+        for waiter in waiters.into_iter().flat_map(|(_, waiters)| waiters) {
+            // Who has stopped waiting does not mind.
+            let _ = waiter.send(outcome.clone());
+        }
+        outcome
+    }
+
+    /// Waits for the load under way, if it is of this order: a second one would replace it.
+    fn join(&self, order: &Order) -> Option<oneshot::Receiver<Result<ModelInfo, LoadEnd>>> {
+        self.joining
+            .try_update_value(|joining| {
+                let (_, waiters) = joining
+                    .as_mut()
+                    .filter(|(under_way, _)| under_way == order)?;
+                let (sender, receiver) = oneshot::channel();
+                waiters.push(sender);
+                Some(receiver)
+            })
+            .flatten()
+    }
+
+    fn choose(&self, chosen: Chosen, files: Vec<File>) {
+        self.cancel_load();
+        self.loading.set_value(None);
+        self.joining.set_value(None);
+        self.files.set_value(files);
+        self.cached.set(false);
+        self.loaded.set(None);
+        self.chosen.set(chosen);
+        self.status.set(Status::Absent);
+    }
+
+    fn order(&self) -> Order {
+        Order {
+            chosen: self.chosen.get(),
+            backend: self.backend.get(),
+            precision: self.precision.get(),
+        }
+    }
+
+    async fn follow(&self, mut events: Events) -> Result<ModelInfo, LoadEnd> {
+        let id = events.id;
+        let mut clock = Clock::default();
+        while let Some(event) = events.next().await {
+            match event {
+                Event::Progress {
+                    loaded,
+                    total,
+                    from,
+                } if self.loading.get_value() == Some(id) => {
+                    let now = now_seconds();
+                    let seconds_left = total.and_then(|total| clock.left(now, loaded, total));
+                    let transfer = Transfer {
+                        loaded,
+                        total,
+                        from: Some(from),
+                        seconds_left,
+                    };
+                    self.status.set(Status::Loading(transfer));
+                }
+                Event::Ready { model, notice } => {
+                    if let Some(notice) = notice {
+                        self.notices.say(&notice);
+                    }
+                    return Ok(model);
+                }
+                Event::Failed { message, detail } => {
+                    return Err(LoadEnd::Failed(Problem {
+                        sentence: message,
+                        detail,
+                    }));
+                }
+                Event::Cancelled => return Err(LoadEnd::Cancelled),
+                _ => {}
+            }
+        }
+        Err(LoadEnd::Cancelled)
+    }
+}
+
+impl Transfer {
+    fn begin(bytes: u64) -> Self {
+        Self {
+            loaded: 0,
+            total: (bytes > 0).then_some(bytes),
+            from: None,
+            seconds_left: None,
+        }
+    }
+
+    /// One line: what is happening, how far it is, how long it will take.
+    pub fn in_words(&self) -> String {
+        let verb = match self.from {
+            None => "starting",
+            Some(Origin::Network) => "downloading",
+            Some(Origin::Cache) => "loading from this browser's cache",
+            Some(Origin::File) => "reading",
+        };
+        let amount = match self.total {
+            Some(total) if self.loaded >= total => "checking and preparing".to_string(),
+            Some(total) => format!(
+                "{verb} {} of {}",
+                format::bytes(self.loaded),
+                format::bytes(total)
+            ),
+            None => format!("{verb} {}", format::bytes(self.loaded)),
+        };
+        match self.seconds_left {
+            Some(left) if Some(self.loaded) < self.total => {
+                format!("{amount} · {}", format::time_left(left))
+            }
+            _ => amount,
+        }
+    }
+}
+
+/// Estimates the time a transfer still takes from its average speed.
+#[derive(Default)]
+struct Clock {
+    first: Option<(f64, u64)>,
+}
+
+impl Clock {
+    /// Seconds left at time `now`; nothing before a second of measuring.
+    fn left(&mut self, now: f64, loaded: u64, total: u64) -> Option<f64> {
+        let (begun, already) = *self.first.get_or_insert((now, loaded));
+        let (seconds, bytes) = (now - begun, loaded.saturating_sub(already));
+        (seconds >= 1.0 && bytes > 0)
+            .then(|| total.saturating_sub(loaded) as f64 * seconds / bytes as f64)
+    }
+}
+
+/// Seconds on the page's monotonic clock.
+pub fn now_seconds() -> f64 {
+    window()
+        .performance()
+        .map_or(0.0, |clock| clock.now() / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_follows_the_average_speed() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.left(10.0, 20, 100), None);
+        assert_eq!(clock.left(10.5, 30, 100), None);
+        assert_eq!(clock.left(12.0, 60, 100), Some(2.0));
+        assert_eq!(clock.left(14.0, 100, 100), Some(0.0));
+    }
+
+    #[test]
+    fn a_stalled_transfer_promises_nothing() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.left(0.0, 20, 100), None);
+        assert_eq!(clock.left(9.0, 20, 100), None);
+    }
+
+    #[test]
+    fn a_transfer_in_words() {
+        let mut transfer = Transfer::begin(98_362_432);
+        assert_eq!(transfer.in_words(), "starting 0 bytes of 98.4 MB");
+        transfer.loaded = 12_345_678;
+        transfer.from = Some(Origin::Network);
+        transfer.seconds_left = Some(12.0);
+        assert_eq!(
+            transfer.in_words(),
+            "downloading 12.3 MB of 98.4 MB · about 12 s left"
+        );
+        transfer.loaded = 98_362_432;
+        assert_eq!(transfer.in_words(), "checking and preparing");
+        transfer = Transfer {
+            total: None,
+            from: Some(Origin::File),
+            seconds_left: None,
+            loaded: 5_000_000,
+        };
+        assert_eq!(transfer.in_words(), "reading 5.0 MB");
+    }
+}

@@ -1,0 +1,197 @@
+//! The engines in Chromium, each in a page of its own.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use glassformer_tests::browser::{self, Browser, Page};
+use glassformer_tests::server::Server;
+use serde_json::{Value, json};
+
+use super::MAX_TOKENS;
+use crate::bench::gzip;
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+
+/// Longer loads and generations are given up.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The error of a browser that does not do what it is told.
+pub fn failed(error: browser::Error) -> Error {
+    Error::State(error.to_string())
+}
+
+/// A file of the page, and how many bytes of it travel.
+pub struct SiteFile {
+    /// As the page names it.
+    pub path: String,
+    /// Compressed by `gzip -9`.
+    pub gzipped: u64,
+}
+
+/// The site, the weights and the pages of this measurement, from one server.
+pub struct Site {
+    server: Server,
+    dist: PathBuf,
+}
+
+impl Site {
+    /// Serves them; `modules` is the folder `node_modules`, where wllama is.
+    pub fn serve(
+        workspace: &Workspace,
+        dist: &Path,
+        pages: &Path,
+        modules: Option<&Path>,
+    ) -> Result<Self> {
+        let models = workspace.models();
+        let mut mounts = vec![("/", dist), ("/models/", &models), ("/bench/", pages)];
+        mounts.extend(modules.map(|modules| ("/bench/npm/", modules)));
+        let server = Server::start(0, &mounts)
+            .map_err(|e| Error::State(format!("no port can be served on: {e}")))?;
+        Ok(Self {
+            server,
+            dist: dist.to_owned(),
+        })
+    }
+
+    /// The address of a page of this measurement.
+    pub fn page(&self, name: &str) -> String {
+        format!("{}bench/{name}", self.server.url())
+    }
+
+    /// Opens the site as a person does, lets its worker start, and gives the files that this took:
+    /// all there is to fetch before the weights.
+    pub fn open(&self, browser: &Browser) -> Result<Vec<SiteFile>> {
+        let mut page = browser.new_page().map_err(failed)?;
+        let opened = page.goto(&self.server.url()).and_then(|()| {
+            let shown = "document.querySelector('[data-testid=generate-input]')";
+            page.wait_for(shown, Duration::from_secs(60))
+        });
+        opened.map_err(failed)?;
+        // Where the worker only starts with the first request, this starts it.
+        let start = "new Promise((resolve, reject) => {
+            const worker = new Worker('./glassformer-worker_loader.js');
+            worker.onmessage = () => resolve(worker.terminate());
+            worker.onerror = () => reject(new Error('the worker does not start'));
+        })";
+        page.evaluate(start).map_err(failed)?;
+        let requests = self.server.requests();
+        let fetched = requests.iter().filter(|request| request.status == 200);
+        let paths: BTreeSet<&str> = fetched
+            .map(|request| request.path.trim_start_matches('/'))
+            .map(|path| if path.is_empty() { "index.html" } else { path })
+            .filter(|path| !path.starts_with("models/"))
+            .collect();
+        let files: Vec<PathBuf> = paths.iter().map(|path| self.dist.join(path)).collect();
+        let sizes = gzip::sizes(&files)?;
+        let paths = paths.into_iter().map(str::to_owned);
+        Ok(paths
+            .zip(sizes)
+            .map(|(path, gzipped)| SiteFile { path, gzipped })
+            .collect())
+    }
+}
+
+/// One generation, timed by the page.
+pub struct Run {
+    pub prompt_tokens: u64,
+    pub tokens: u64,
+    /// From the request to the first token, in seconds.
+    pub first_token: f64,
+    /// Prompt tokens a second, up to the first written token.
+    pub prefill: f64,
+    /// Tokens a second after the first.
+    pub decode: f64,
+    /// Bytes of WebAssembly memory after it, where the engine tells.
+    pub heap: Option<u64>,
+    pub text: String,
+}
+
+impl Run {
+    fn of(value: &Value) -> Option<Self> {
+        Some(Self {
+            prompt_tokens: value["promptTokens"].as_u64()?,
+            tokens: value["tokens"].as_u64()?,
+            first_token: value["firstTokenSeconds"].as_f64()?,
+            prefill: value["prefillTps"].as_f64()?,
+            decode: value["decodeTps"].as_f64()?,
+            heap: value["heapBytes"].as_u64(),
+            text: value["text"].as_str()?.to_owned(),
+        })
+    }
+}
+
+/// What one engine measured.
+pub struct Measured {
+    /// Name, version, what computes.
+    pub name: String,
+    /// Seconds from an open page to a model that can be used, weights from the server.
+    pub load: f64,
+    /// The same once more, weights from the browser's cache.
+    pub load_again: f64,
+    /// Bytes of WebAssembly memory after the load, where the engine tells.
+    pub heap: Option<u64>,
+    /// The first generation, in which the browser still compiles.
+    pub warm_up: Run,
+    pub runs: Vec<Run>,
+}
+
+/// An engine in its page, with its model loaded.
+pub struct Contender {
+    page: Page,
+    pub measured: Measured,
+}
+
+impl Contender {
+    /// Opens a page of this measurement, loads the model twice with the same options, and writes
+    /// once to warm up.
+    pub fn open(browser: &Browser, url: &str, options: Value, prompt: &str) -> Result<Self> {
+        let mut page = browser.new_page().map_err(failed)?;
+        let mut load = || {
+            page.goto(url)?;
+            page.evaluate_within(&format!("bench.load({options})"), PATIENCE)
+        };
+        let first = load().map_err(failed)?;
+        let again = load().map_err(failed)?;
+        let warm_up = generate(&mut page, prompt)?;
+        let seconds = |value: &Value| value["seconds"].as_f64().ok_or_else(|| unclear(value));
+        let measured = Measured {
+            name: again["name"].as_str().unwrap_or_default().to_owned(),
+            load: seconds(&first)?,
+            load_again: seconds(&again)?,
+            heap: again["heapBytes"].as_u64(),
+            warm_up,
+            runs: Vec::new(),
+        };
+        Ok(Self { page, measured })
+    }
+
+    /// Writes and measures.
+    pub fn generate(&mut self, prompt: &str) -> Result<()> {
+        let run = generate(&mut self.page, prompt)?;
+        self.measured.runs.push(run);
+        Ok(())
+    }
+
+    /// Where this was measured.
+    pub fn surroundings(&mut self) -> Result<Value> {
+        let script = "({ userAgent: navigator.userAgent, cores: navigator.hardwareConcurrency, \
+                      crossOriginIsolated })";
+        let mut found = self.page.evaluate(script).map_err(failed)?;
+        // The user agent names only the main version.
+        let version = self.page.call("Browser.getVersion", json!({}));
+        found["browser"] = version.map_err(failed)?["product"].clone();
+        Ok(found)
+    }
+}
+
+fn generate(page: &mut Page, prompt: &str) -> Result<Run> {
+    let request = json!({ "prompt": prompt, "maxTokens": MAX_TOKENS });
+    let script = format!("bench.generate({request})");
+    let value = page.evaluate_within(&script, PATIENCE).map_err(failed)?;
+    Run::of(&value).ok_or_else(|| unclear(&value))
+}
+
+fn unclear(value: &Value) -> Error {
+    Error::State(format!("the page measured something else: {value}"))
+}
