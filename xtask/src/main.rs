@@ -22,7 +22,8 @@
 //! | `models/` | the default weights, under the paths of `models/manifest.json` |
 //! | `downloads/` | the packages the weights came in |
 //! | `target/` | everything cargo builds, unless `CARGO_TARGET_DIR` says otherwise |
-//! | `dist-test/` | the site as the tests see it |
+//! | `dist-test/`, `dist-bench/` | the site as the tests and measurements see it |
+//! | `bench/` | what only comparisons need |
 //! | `logs/` | what the builders of tools said |
 //!
 //! It can be deleted at any time; the next command makes it again.

@@ -1,6 +1,6 @@
 //! One line about the model: name, size, whether it is there; progress lives here.
 
-use leptos::html::{Button, Section};
+use leptos::html::Section;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
@@ -47,19 +47,14 @@ pub fn ModelLine() -> impl IntoView {
         (Some(loaded), Some(total)) => Some(loaded.min(total).to_string()),
         _ => None,
     };
-    let (line, cancel) = (NodeRef::<Section>::new(), NodeRef::<Button>::new());
-    // Focus must not be lost with the button that held it.
-    Effect::new(move |_| {
-        let (false, Some(line), Some(cancel)) = (loading(), line.get(), cancel.get()) else {
-            return;
-        };
-        if document()
-            .active_element()
-            .is_some_and(|focused| focused.is_same_node(Some(&cancel)))
-        {
+    let line = NodeRef::<Section>::new();
+    let cancel = move |_| {
+        model.cancel_load();
+        // The button is about to go; the line it was in keeps the place in the page.
+        if let Some(line) = line.get_untracked() {
             let _ = line.focus();
         }
-    });
+    };
     view! {
         <section
             class="model-line"
@@ -77,9 +72,8 @@ pub fn ModelLine() -> impl IntoView {
                     type="button"
                     class="quiet"
                     data-testid="model-cancel"
-                    node_ref=cancel
                     hidden=move || !loading()
-                    on:click=move |_| model.cancel_load()
+                    on:click=cancel
                 >
                     "Cancel"
                 </button>
