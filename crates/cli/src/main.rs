@@ -18,9 +18,15 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => {
             // clap explains over several lines, the usage after a blank one.
             let text = error.render().to_string();
-            let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+            let lines = text
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.is_empty());
             let line = lines.collect::<Vec<_>>().join(" ");
-            eprintln!("{} (see glassformer --help)", line.trim_start_matches("error: "));
+            eprintln!(
+                "{} (see glassformer --help)",
+                line.trim_start_matches("error: ")
+            );
             return ExitCode::from(2);
         }
         Err(help) => {

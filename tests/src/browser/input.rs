@@ -56,7 +56,8 @@ impl Page {
     pub fn paste(&mut self, testid: &str, text: &str) -> Result<()> {
         self.click(testid)?;
         self.press("Control+a")?;
-        self.call("Input.insertText", json!({ "text": text })).map(drop)
+        self.call("Input.insertText", json!({ "text": text }))
+            .map(drop)
     }
 
     /// Types on the keyboard, into whatever has the focus. Characters that have no key of their
