@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use glassformer_engine::protocol::{Envelope, Event, Request};
-use gloo_timers::callback::Timeout;
+use gloo::timers::callback::Timeout;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, File, MessageEvent, Worker};

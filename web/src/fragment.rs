@@ -55,7 +55,7 @@ pub struct Parsed {
     pub problems: Vec<String>,
 }
 
-/// How much of the state [`write`] puts down.
+/// How much of the state [`write()`] puts down.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// What differs from the defaults: short, for the address bar.

@@ -2,7 +2,7 @@
 
 use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice};
 use glassformer_engine::registry;
-use gloo_timers::callback::Timeout;
+use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
