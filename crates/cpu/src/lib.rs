@@ -8,6 +8,7 @@ mod executor;
 pub mod kernels;
 mod packed;
 mod plan;
+mod run;
 mod session;
 
 pub use executor::CpuExecutor;

@@ -58,8 +58,8 @@ impl Session {
         }
         let capacity = len.next_multiple_of(STEP).min(self.max_len);
         let grow = |(state, &width): (&Vec<f32>, &usize)| {
-            let total = self.batch * capacity * width;
-            let bytes = total * size_of::<f32>();
+            let total = self.batch.saturating_mul(capacity).saturating_mul(width);
+            let bytes = total.saturating_mul(size_of::<f32>());
             let mut grown = Vec::new();
             grown
                 .try_reserve_exact(total)

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Encoding, Executor, Model, WeightId};
-use glassformer_models::{Binding, Blueprint, bind_weights, registry};
-use glassformer_text::{GgufVocabulary, Tokenizer};
-use glassformer_weights::{FileStream, Format, Header, Metadata, Sink, TensorInfo, shard_index};
+use glassformer_graph::{Encoding, Executor, Model};
+use glassformer_models::{Blueprint, bind_weights, registry};
+use glassformer_text::Tokenizer;
+use glassformer_weights::{FileStream, Header, Sink, TensorInfo, shard_index};
 use web_time::{Duration, Instant};
 
+use self::sinks::{GgufSink, HeaderSink, WeightSink};
 use crate::protocol::Origin;
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
+
+mod sinks;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -160,11 +163,7 @@ impl Files {
         let total = shards.iter().map(|shard| shard.len()).sum();
         (reader.done, reader.total) = (0, total);
         for shard in shards {
-            let mut sink = WeightSink {
-                exec: &mut *exec,
-                binding: Some(&binding),
-                targets: Vec::new(),
-            };
+            let mut sink = WeightSink::new(&mut *exec, Some(&binding));
             reader.stream(shard, &mut sink).await?;
         }
         exec.finish_load()?;
@@ -208,11 +207,7 @@ async fn load_gguf(
     let mut sink = GgufSink {
         context,
         parts: None,
-        weights: WeightSink {
-            exec,
-            binding: None,
-            targets: Vec::new(),
-        },
+        weights: WeightSink::new(exec, None),
     };
     reader.stream(file, &mut sink).await?;
     sink.weights.exec.finish_load()?;
@@ -333,127 +328,4 @@ fn file_stream(source: &dyn Source) -> FileStream {
     source
         .len()
         .map_or_else(FileStream::new, FileStream::with_length)
-}
-
-struct HeaderSink(Option<Header>);
-
-impl Sink for HeaderSink {
-    type Error = EngineError;
-
-    fn header(&mut self, header: &mut Header) -> Result<()> {
-        self.0 = Some(Header {
-            format: header.format,
-            metadata: std::mem::take(&mut header.metadata),
-            tensors: std::mem::take(&mut header.tensors),
-        });
-        Ok(())
-    }
-
-    fn data(&mut self, _: usize, _: u64, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Passes tensor bytes to the executor.
-struct WeightSink<'a> {
-    exec: &'a mut dyn Executor,
-    /// Of a folder, known before its files are streamed.
-    binding: Option<&'a Binding>,
-    /// Which weight each tensor of the file is, if any.
-    targets: Vec<Option<WeightId>>,
-}
-
-impl WeightSink<'_> {
-    fn aim(&mut self, tensors: &[TensorInfo], binding: &Binding) {
-        let target = |tensor: &TensorInfo| binding.weights.get(&tensor.name).copied();
-        self.targets = tensors.iter().map(target).collect();
-    }
-}
-
-impl Sink for WeightSink<'_> {
-    type Error = EngineError;
-
-    fn header(&mut self, header: &mut Header) -> Result<()> {
-        if let Some(binding) = self.binding {
-            self.aim(&header.tensors, binding);
-        }
-        Ok(())
-    }
-
-    fn data(&mut self, index: usize, _: u64, bytes: &[u8]) -> Result<()> {
-        if let Some(Some(weight)) = self.targets.get(index) {
-            self.exec.write_weight(*weight, bytes)?;
-        }
-        Ok(())
-    }
-}
-
-/// Builds the model when the header is there, then passes bytes on.
-struct GgufSink<'a> {
-    context: usize,
-    parts: Option<Parts>,
-    weights: WeightSink<'a>,
-}
-
-impl Sink for GgufSink<'_> {
-    type Error = EngineError;
-
-    fn header(&mut self, header: &mut Header) -> Result<()> {
-        if header.format != Format::Gguf {
-            let problem = "Open the whole folder: a .safetensors file alone lacks its \
-                           config.json and tokenizer.json.";
-            return Err(EngineError::NotAModel(problem.into()));
-        }
-        let blueprint = registry::from_gguf(header, self.context)?;
-        let binding = bind_weights(&blueprint.model, &header.tensors)?;
-        let tokenizer = Tokenizer::from_gguf(vocabulary(&mut header.metadata))?;
-        let model = Rc::new(blueprint.model.clone());
-        self.weights
-            .exec
-            .load(Rc::clone(&model), &binding.encodings)?;
-        self.weights.aim(&header.tensors, &binding);
-        self.parts = Some(Parts {
-            blueprint,
-            model,
-            tokenizer,
-            tensors: std::mem::take(&mut header.tensors),
-            name: header.metadata.str("general.name").map(Into::into),
-        });
-        Ok(())
-    }
-
-    fn data(&mut self, index: usize, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.weights.data(index, offset, bytes)
-    }
-}
-
-/// Takes the tokenizer out of GGUF metadata.
-fn vocabulary(meta: &mut Metadata) -> GgufVocabulary {
-    const AT: &str = "tokenizer.ggml";
-    let strings = |meta: &mut Metadata, key: &str| {
-        meta.take_strings(&format!("{AT}.{key}"))
-            .unwrap_or_default()
-    };
-    let (tokens, merges) = (strings(meta, "tokens"), strings(meta, "merges"));
-    let text = |key: &str| meta.str(&format!("{AT}.{key}")).map(str::to_owned);
-    let id = |key: &str| meta.u32(&format!("{AT}.{key}_token_id"));
-    let flag = |key: &str| meta.bool(&format!("{AT}.{key}")).unwrap_or(false);
-    GgufVocabulary {
-        model: text("model").unwrap_or_default(),
-        pre: text("pre"),
-        tokens,
-        merges,
-        token_types: meta
-            .i32s(&format!("{AT}.token_type"))
-            .unwrap_or_default()
-            .to_vec(),
-        bos: id("bos"),
-        eos: id("eos"),
-        unknown: id("unknown"),
-        padding: id("padding"),
-        add_bos: flag("add_bos_token"),
-        add_eos: flag("add_eos_token"),
-        add_space_prefix: flag("add_space_prefix"),
-        chat_template: meta.str("tokenizer.chat_template").map(Into::into),
-    }
 }

@@ -26,6 +26,16 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Every encoding.
+    pub const ALL: [Self; 6] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q4_1,
+    ];
+
     /// Elements that are stored together: 1 or [`BLOCK`].
     pub const fn block_len(self) -> usize {
         match self {

@@ -123,9 +123,10 @@ impl Shape {
         self.0.iter().map(length).collect()
     }
 
-    /// Elements in one run.
+    /// Elements in one run; a number no memory can hold if they cannot be counted.
     pub fn elements(&self, bindings: &Bindings) -> usize {
-        self.bind(bindings).iter().product()
+        let dims = self.bind(bindings);
+        dims.into_iter().fold(1, usize::saturating_mul)
     }
 }
 

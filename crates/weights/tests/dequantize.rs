@@ -71,14 +71,7 @@ fn appends_whole_blocks_only() {
     let mut out = vec![7.0];
     dequantize(Encoding::F32, &1.5f32.to_le_bytes(), &mut out).unwrap();
     assert_eq!(out, [7.0, 1.5]);
-    for encoding in [
-        Encoding::F32,
-        Encoding::F16,
-        Encoding::BF16,
-        Encoding::Q8_0,
-        Encoding::Q4_0,
-        Encoding::Q4_1,
-    ] {
+    for encoding in Encoding::ALL {
         let bytes = encoding.block_bytes() + 1;
         let error = dequantize(encoding, &vec![0; bytes], &mut out).unwrap_err();
         assert_eq!(error, WeightsError::PartialBlockBytes { bytes, encoding });

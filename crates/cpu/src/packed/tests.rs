@@ -33,18 +33,9 @@ fn blocks(encoding: Encoding, count: usize, seed: u32) -> Vec<u8> {
     bytes
 }
 
-const ALL: [Encoding; 6] = [
-    Encoding::F32,
-    Encoding::F16,
-    Encoding::BF16,
-    Encoding::Q8_0,
-    Encoding::Q4_0,
-    Encoding::Q4_1,
-];
-
 #[test]
 fn packing_keeps_every_number_however_bytes_are_cut() {
-    for encoding in ALL {
+    for encoding in Encoding::ALL {
         // Five rows: one group is full, one is not.
         let (rows, cols) = (5, 64);
         let decl = WeightDecl {
@@ -71,7 +62,7 @@ fn packing_keeps_every_number_however_bytes_are_cut() {
 
 #[test]
 fn vectors_are_dequantised() {
-    for encoding in ALL {
+    for encoding in Encoding::ALL {
         let decl = WeightDecl {
             name: "gain".into(),
             shape: vec![96],

@@ -87,9 +87,13 @@ fn unsupported(key: &str, value: impl ToString) -> ModelError {
     }
 }
 
-/// The largest size a config may claim: far above any real model, far below where products of
-/// two overflow.
-const MOST: usize = 1 << 24;
+/// The largest sizes a config may claim: far above any real model, small enough that the graph
+/// and the rotary table stay small before the file has shown that it holds such weights.
+const MOST_WIDE: usize = 1 << 20;
+const MOST_LAYERS: usize = 1 << 10;
+const MOST_HEADS: usize = 1 << 10;
+const MOST_HEAD_DIM: usize = 1 << 10;
+const MOST_POSITIONS: usize = 1 << 24;
 
 impl LlamaConfig {
     /// From a parsed `config.json`.
@@ -192,17 +196,23 @@ impl LlamaConfig {
 
     fn checked(self) -> Result<Self, ModelError> {
         let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.num_key_value_heads),
-            ("head_dim", self.head_dim),
-            ("max_position_embeddings", self.max_position_embeddings),
+            ("vocab_size", self.vocab_size, MOST_WIDE),
+            ("hidden_size", self.hidden_size, MOST_WIDE),
+            ("intermediate_size", self.intermediate_size, MOST_WIDE),
+            ("num_hidden_layers", self.num_hidden_layers, MOST_LAYERS),
+            ("num_attention_heads", self.num_attention_heads, MOST_HEADS),
+            ("num_key_value_heads", self.num_key_value_heads, MOST_HEADS),
+            ("head_dim", self.head_dim, MOST_HEAD_DIM),
+            (
+                "max_position_embeddings",
+                self.max_position_embeddings,
+                MOST_POSITIONS,
+            ),
         ];
-        if let Some((name, size)) = sizes.into_iter().find(|(_, n)| *n == 0 || *n > MOST) {
-            return Err(ModelError::Inconsistent(format!("{name} is {size}")));
+        for (name, size, most) in sizes {
+            if size == 0 || size > most {
+                return Err(ModelError::Inconsistent(format!("{name} is {size}")));
+            }
         }
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         if heads % kv_heads != 0 {

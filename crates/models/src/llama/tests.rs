@@ -71,6 +71,8 @@ fn what_would_be_computed_wrongly_is_refused() {
         with("head_dim", json!(7)),
         with("num_attention_heads", json!(0)),
         with("hidden_size", json!(1u64 << 60)),
+        with("num_hidden_layers", json!(1 << 24)),
+        with("head_dim", json!(1 << 20)),
         with("model_type", json!("mamba")),
         with("vocab_size", json!("many")),
     ];

@@ -7,15 +7,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::packed::Filling;
 
-const ALL: [Encoding; 6] = [
-    Encoding::F32,
-    Encoding::F16,
-    Encoding::BF16,
-    Encoding::Q8_0,
-    Encoding::Q4_0,
-    Encoding::Q4_1,
-];
-
 fn noise(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
     let mut next = || {
@@ -113,7 +104,7 @@ fn check(weight: &Packed, rows: usize, cols: usize, n: usize, precision: Precisi
 
 #[test]
 fn odd_shapes_agree_with_f64() {
-    for encoding in ALL {
+    for encoding in Encoding::ALL {
         let cols = if encoding.block_len() == 1 {
             vec![1, 3, 31, 33, 130]
         } else {
