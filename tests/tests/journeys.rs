@@ -13,6 +13,7 @@ mod generate;
 mod loading;
 
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use glassformer_tests::browser::{Browser, Page};
@@ -28,17 +29,47 @@ const LONG: Duration = Duration::from_secs(120);
 /// Long enough for anything that does not compute.
 const SHORT: Duration = Duration::from_secs(15);
 
+/// Journeys run side by side, except for those that measure the page.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// A journey's share of the machine, held until it ends.
+enum Turn {
+    Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+}
+
+impl Turn {
+    // A journey that failed says nothing about the machine.
+    fn shared() -> Self {
+        Self::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn alone() -> Self {
+        Self::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// A page of its own, the site it is on, and what was prepared.
 struct Journey {
     page: Page,
     server: Server,
     _browser: Browser,
     prepared: Prepared,
+    _turn: Turn,
 }
 
 impl Journey {
     /// Opens the page with this fragment, or says why not.
     fn begin(name: &str, fragment: &str) -> Option<Self> {
+        Self::begin_with(name, fragment, Turn::shared())
+    }
+
+    /// As [`Self::begin`], with no other journey under way.
+    fn begin_alone(name: &str, fragment: &str) -> Option<Self> {
+        Self::begin_with(name, fragment, Turn::alone())
+    }
+
+    fn begin_with(name: &str, fragment: &str, turn: Turn) -> Option<Self> {
         let prepared = prepared(name)?;
         let mounts: [(&str, &Path); 2] = [("/models/", &prepared.models), ("/", &prepared.dist)];
         let server = Server::start(0, &mounts).unwrap();
@@ -49,6 +80,7 @@ impl Journey {
             server,
             _browser: browser,
             prepared,
+            _turn: turn,
         };
         journey.open(fragment);
         Some(journey)

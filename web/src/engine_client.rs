@@ -18,7 +18,7 @@ use web_sys::{ErrorEvent, File, MessageEvent, Worker};
 /// Beside the page; the shim loads the worker's WebAssembly.
 const WORKER: &str = "./glassformer-worker_loader.js";
 /// A worker that has not spoken by then is taken for dead.
-const START_MILLISECONDS: u32 = 60_000;
+const START_MILLISECONDS: u32 = 600_000;
 /// Deaths in a row, without a life between them, after which it is not started again.
 const MOST_FAILURES: u32 = 3;
 

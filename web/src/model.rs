@@ -37,6 +37,8 @@ pub struct Model {
     files: StoredValue<Vec<File>, LocalStorage>,
     /// Id of the load under way.
     loading: StoredValue<Option<u32>>,
+    /// Id of the load that was cancelled last: it may end well all the same, but nobody waits.
+    cancelled: StoredValue<Option<u32>>,
     /// What it will be, and who else waits for it.
     joining: StoredValue<Option<(Order, Vec<Waiter>)>, LocalStorage>,
     /// What `Ready` was loaded as; another choice means loading again.
@@ -139,6 +141,7 @@ impl Model {
             engine: StoredValue::new_local(engine),
             files: StoredValue::new_local(Vec::new()),
             loading: StoredValue::new(None),
+            cancelled: StoredValue::new(None),
             joining: StoredValue::new_local(None),
             loaded,
         };
@@ -161,6 +164,9 @@ impl Model {
     /// Cancels the load under way, if any.
     pub fn cancel_load(&self) {
         if let Some(request) = self.loading.get_value() {
+            self.cancelled.set_value(Some(request));
+            // Nobody may join a load that is ending; who had joined hears of it.
+            self.joining.set_value(None);
             self.cancel(request);
         }
     }
@@ -304,6 +310,9 @@ impl Model {
                 self.status.set(Status::Ready(Box::new(info.clone())));
             }
             Err(_) => self.status.set(Status::Absent),
+        }
+        if outcome.is_ok() && self.cancelled.get_value() == Some(id) {
+            return Err(LoadEnd::Cancelled);
         }
         let waiters = self.joining.try_update_value(Option::take).flatten();
         for waiter in waiters.into_iter().flat_map(|(_, waiters)| waiters) {

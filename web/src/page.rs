@@ -74,9 +74,9 @@ impl Page {
     pub fn follow_address(self) {
         let pending = StoredValue::new_local(None::<Timeout>);
         Effect::new(move |_| {
-            let fragment = fragment::write(&self.state(), &known(), Extent::Changed);
+            let state = self.state();
             let write = Timeout::new(WRITE_AFTER_MILLISECONDS, move || {
-                replace_fragment(&fragment)
+                replace_fragment(&fragment::write(&state, &known(), Extent::Changed));
             });
             // Replacing a timeout cancels the one before.
             pending.set_value(Some(write));

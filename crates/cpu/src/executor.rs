@@ -9,12 +9,20 @@ use glassformer_graph::{
 };
 
 use crate::kernels::Activations;
-use crate::packed::Filling;
+use crate::packed::{Filling, Packed};
 use crate::plan::Plan;
 use crate::run::{Steps, bind, check_indices};
 use crate::session::Session;
 
 type Result<T, E = ExecError> = std::result::Result<T, E>;
+
+/// Weights beyond this are refused before any memory is taken: WebAssembly has 4 GiB, and gives
+/// none of it back. Natively the system decides.
+const MOST_BYTES: Option<u64> = if cfg!(target_pointer_width = "32") {
+    Some(3_500_000_000)
+} else {
+    None
+};
 
 /// Entry and tapped nodes a plan was made for.
 type PlanKey = (String, Vec<NodeId>);
@@ -82,7 +90,7 @@ impl CpuExecutor {
         Ok(Rc::clone(plan))
     }
 
-    pub(crate) fn weight(&self, id: WeightId) -> &crate::Packed {
+    pub(crate) fn weight(&self, id: WeightId) -> &Packed {
         &self.weights[id.0].packed
     }
 }
@@ -109,6 +117,14 @@ impl Executor for CpuExecutor {
     }
 
     fn load(&mut self, model: Rc<Model>, encodings: &[Encoding]) -> Result<()> {
+        let sizes = model.weights.iter().zip(encodings);
+        let bytes = sizes.fold(0u64, |sum, (decl, &encoding)| {
+            sum.saturating_add(Packed::bytes(decl, encoding))
+        });
+        if MOST_BYTES.is_some_and(|most| bytes > most) {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            return Err(ExecError::OutOfMemory { bytes });
+        }
         // The old model goes first: both at once may not fit.
         *self = Self::new(self.precision);
         if encodings.len() != model.weights.len() {

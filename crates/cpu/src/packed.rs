@@ -243,6 +243,22 @@ impl Packed {
         }
     }
 
+    /// Bytes that a weight of this shape and encoding takes here.
+    pub(crate) fn bytes(decl: &WeightDecl, encoding: Encoding) -> u64 {
+        let block = match (decl.shape.as_slice(), encoding) {
+            ([len], _) => return *len as u64 * size_of::<f32>() as u64,
+            (_, Encoding::Q4_0 | Encoding::Q4_1) => size_of::<Q4Block>(),
+            (_, Encoding::Q8_0) => size_of::<Q8Block>(),
+            (_, Encoding::F32) => size_of::<F32Block>(),
+            (_, Encoding::F16 | Encoding::BF16) => size_of::<F16Block>(),
+        };
+        let elements = decl
+            .shape
+            .iter()
+            .fold(1u64, |n, &d| n.saturating_mul(d as u64));
+        elements / (LANES * encoding.block_len()) as u64 * block as u64
+    }
+
     /// Stores block `index` of the file's order.
     fn put(&mut self, encoding: Encoding, index: usize, bytes: &[u8]) {
         match self {

@@ -1,8 +1,8 @@
 //! One model, loaded and ready.
 
 use glassformer_cpu::CpuExecutor;
-use glassformer_graph::{Executor, Input, Precision, Role, Run, SessionId};
-use glassformer_tasks::{GenerateSettings, Generation, PREFILL_CHUNK, Step, TaskError};
+use glassformer_graph::{Executor, Precision, SessionId};
+use glassformer_tasks::{Advance, GenerateSettings, Generation, Step, TaskError};
 use glassformer_text::{Message, SpecialTokens};
 use web_time::Instant;
 
@@ -74,6 +74,7 @@ impl Engine {
             BackendChoice::Auto | BackendChoice::Cpu => Box::new(CpuExecutor::new(precision)),
         };
         let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
+        cancel.check()?;
         let session = exec.open(1, loaded.context)?;
         let given = name.map(str::to_owned).or_else(|| loaded.name.clone());
         let info = ModelInfo {
@@ -116,12 +117,20 @@ impl Engine {
     /// # Errors
     /// If nothing is loaded, the prompt is empty, or the model has no chat template.
     pub fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        let tokenizer = &self.loaded().ok_or(EngineError::NoModel)?.tokenizer;
+        let loaded = self.loaded().ok_or(EngineError::NoModel)?;
+        let tokenizer = &loaded.tokenizer;
         let text = match prompt {
             Prompt::Plain { text } | Prompt::Chat { text } => text,
         };
         if text.is_empty() {
             return Err(TaskError::EmptyPrompt.into());
+        }
+        // No vocabulary known has tokens of more bytes; encoding takes far more memory than text.
+        const LONGEST_TOKEN: usize = 256;
+        let most = loaded.context;
+        if text.len() > most.saturating_mul(LONGEST_TOKEN) {
+            let bytes = text.len();
+            return Err(TaskError::PromptTooLarge { bytes, most }.into());
         }
         let ids = match prompt {
             Prompt::Plain { text } => tokenizer.encode(text, SpecialTokens::Add)?,
@@ -134,6 +143,9 @@ impl Engine {
                 tokenizer.encode(&text, SpecialTokens::Parse)?
             }
         };
+        if ids.is_empty() {
+            return Err(TaskError::NoTokens.into());
+        }
         Ok(ids)
     }
 
@@ -211,41 +223,27 @@ impl Engine {
     pub async fn top_logits(&mut self, prompt: &Prompt, count: usize) -> Result<TopLogits> {
         let ids = self.encode(prompt)?;
         let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
-        if ids.len() > ready.loaded.context {
-            let (tokens, most) = (ids.len(), ready.loaded.context);
-            return Err(TaskError::PromptTooLong { tokens, most }.into());
-        }
-        const ENTRY: &str = "decode";
-        let graph = ready.loaded.model.entries.get(ENTRY);
-        let logits = graph.and_then(|graph| graph.role(Role::Logits));
-        let logits = logits.ok_or(TaskError::CannotGenerate)?;
-        ready.exec.truncate(ready.session, 0)?;
-        let chunks = ids.chunks(PREFILL_CHUNK);
-        let last = chunks.len() - 1;
-        for (i, chunk) in chunks.enumerate() {
-            let row = [chunk.len() as u32 - 1];
-            ready.exec.run(Run {
-                session: ready.session,
-                entry: ENTRY,
-                inputs: &[
-                    Input {
-                        name: "ids",
-                        data: chunk,
-                    },
-                    Input {
-                        name: "rows",
-                        data: if i == last { &row } else { &[] },
-                    },
-                ],
-                taps: &[],
-            })?;
-        }
-        let read = ready
-            .exec
-            .read(ready.session, ENTRY, logits, &[0, 0])
-            .await?;
-        let data = read.first().map_or(&[][..], |tensor| &tensor.data);
-        let mut top: Vec<(u32, f32)> = (0..).zip(data.iter().copied()).collect();
+        let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());
+        exec.truncate(ready.session, 0)?;
+        let mut generation = Generation::start(
+            &loaded.model,
+            ready.session,
+            loaded.context,
+            &loaded.tokenizer,
+            ids.clone(),
+            GenerateSettings::default(),
+        )?;
+        let data = loop {
+            match generation.advance(exec).await? {
+                Advance::Prefill => {}
+                Advance::Logits(logits) => break logits,
+                Advance::Full => {
+                    let (tokens, most) = (ids.len(), loaded.context);
+                    return Err(TaskError::PromptTooLong { tokens, most }.into());
+                }
+            }
+        };
+        let mut top: Vec<(u32, f32)> = (0..).zip(data).collect();
         top.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         top.truncate(count);
         Ok(TopLogits { ids, top })

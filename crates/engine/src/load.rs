@@ -67,8 +67,15 @@ impl Files {
         if files.gguf().is_some() {
             return Ok(files);
         }
+        let ggufs = files
+            .0
+            .iter()
+            .filter(|source| is_gguf(source.name()))
+            .count();
         let problem = if files.0.is_empty() {
             "The folder is empty."
+        } else if ggufs > 1 {
+            "Several .gguf files were opened; open one of them."
         } else if files.find("config.json").is_none() {
             "This is no model: open a .gguf file, or a folder with config.json, tokenizer.json \
              and .safetensors files."
@@ -84,8 +91,8 @@ impl Files {
 
     /// The single file, whatever its name, or the only `.gguf` among several.
     fn gguf(&self) -> Option<&dyn Source> {
-        let is_gguf = |source: &&dyn Source| source.name().to_ascii_lowercase().ends_with(".gguf");
-        let mut found = self.0.iter().map(AsRef::as_ref).filter(is_gguf);
+        let sources = self.0.iter().map(AsRef::as_ref);
+        let mut found = sources.filter(|source: &&dyn Source| is_gguf(source.name()));
         match (found.next(), found.next(), self.0.as_slice()) {
             (Some(one), None, _) => Some(one),
             (None, _, [only]) if only.name() != "config.json" => Some(only.as_ref()),
@@ -140,7 +147,7 @@ impl Files {
         let missing = |name: &str| EngineError::NotAModel(format!("{name} is missing."));
         let small = |name: &'static str| self.find(name).ok_or_else(|| missing(name));
         let config = reader.whole(small("config.json")?, MAX_CONFIG).await?;
-        let blueprint = registry::from_config(&config, context)?;
+        let mut blueprint = registry::from_config(&config, context)?;
         let tokenizer = reader
             .whole(small("tokenizer.json")?, MAX_TOKENIZER)
             .await?;
@@ -156,8 +163,9 @@ impl Files {
             headers.push(reader.header(*shard).await?);
         }
         let tensors: Vec<TensorInfo> = headers.into_iter().flat_map(|h| h.tensors).collect();
+        check_vocabulary(&tokenizer, &blueprint)?;
         let binding = bind_weights(&blueprint.model, &tensors)?;
-        let model = Rc::new(blueprint.model.clone());
+        let model = Rc::new(std::mem::take(&mut blueprint.model));
         exec.load(Rc::clone(&model), &binding.encodings)?;
 
         let total = shards.iter().map(|shard| shard.len()).sum();
@@ -197,6 +205,10 @@ impl Files {
     }
 }
 
+fn is_gguf(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(".gguf")
+}
+
 async fn load_gguf(
     file: &dyn Source,
     exec: &mut dyn Executor,
@@ -216,7 +228,20 @@ async fn load_gguf(
     Ok(parts.loaded(reader))
 }
 
-/// What is known of a model once its headers are read.
+/// A tokenizer that knows more tokens than the model belongs to another model. Fewer are usual:
+/// embeddings are padded.
+fn check_vocabulary(tokenizer: &Tokenizer, blueprint: &Blueprint) -> Result<()> {
+    let (tokens, rows) = (tokenizer.vocab_size(), blueprint.vocab);
+    if tokens > rows {
+        return Err(EngineError::NotAModel(format!(
+            "The tokenizer knows {tokens} tokens, but the model only {rows}: these files do not \
+             belong together."
+        )));
+    }
+    Ok(())
+}
+
+/// What is known of a model once its headers are read. The blueprint's model has moved out of it.
 struct Parts {
     blueprint: Blueprint,
     model: Rc<Model>,
@@ -308,6 +333,7 @@ impl Reader<'_> {
             self.done += chunk.len() as u64;
             self.pause(stream.as_ref()).await?;
         }
+        self.cancel.check()?;
         file.finish()?;
         (self.progress)(self.done, self.total, stream.origin());
         self.notice = stream.notice().or(self.notice.take());

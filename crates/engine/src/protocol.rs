@@ -1,8 +1,8 @@
 //! The messages between the page and the worker that runs the engine.
 //!
 //! They are the API: the page, the widget and scripts speak the same ones. Every request carries
-//! an id chosen by the sender; every event names the request it answers. A newer request of the
-//! same kind replaces an older one. On the wire (`postMessage`) an [`Envelope`] is a plain
+//! an id chosen by the sender; every event names the request it answers. A newer load
+//! replaces older loads and generations, a newer generation older generations. On the wire (`postMessage`) an [`Envelope`] is a plain
 //! object; `files` of a [`ModelSource::Files`] load travel beside it, as `File` objects cannot be
 //! described by serde: `{ id, body, files: [File] }`.
 

@@ -198,9 +198,10 @@ fn what_is_no_model_gets_one_sentence() {
     let folder = |files: &[(&str, &[u8])]| {
         in_memory(files).and_then(|files| load(&files, 64, &Cancel::default()).map(|_| ()))
     };
-    let cases: [(&str, Result<(), EngineError>); 8] = [
+    let cases: [(&str, Result<(), EngineError>); 9] = [
         ("empty", folder(&[])),
         ("no model", folder(&[("a.txt", b"x"), ("b.txt", b"y")])),
+        ("open one", folder(&[("a.gguf", b"x"), ("b.gguf", b"y")])),
         (
             "no weights",
             folder(&[("config.json", &config), ("tokenizer.json", b"{}")]),
@@ -238,6 +239,48 @@ fn what_is_no_model_gets_one_sentence() {
             "{sentence}"
         );
     }
+}
+
+/// A GGUF whose u32 entry `key` says something else.
+fn with_entry(key: &str, value: u32) -> Vec<u8> {
+    let mut bytes = std::fs::read(golden("tiny-blocks/q8_0.gguf")).unwrap();
+    let key = key.as_bytes();
+    let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
+    // The type, 4 for u32, then the value.
+    assert_eq!(bytes[at..at + 4], 4u32.to_le_bytes());
+    bytes[at + 4..at + 8].copy_from_slice(&value.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn numbers_that_no_model_has_are_refused_at_once() {
+    let entries = [
+        ("llama.block_count", 16_000_000),
+        ("llama.attention.head_count_kv", 1 << 30),
+        ("llama.feed_forward_length", 0),
+    ];
+    for (key, value) in entries {
+        let files = in_memory(&[("model.gguf", &with_entry(key, value))]).unwrap();
+        let error = load(&files, DEFAULT_CONTEXT, &Cancel::default())
+            .err()
+            .unwrap();
+        assert!(
+            error.sentence().contains(&value.to_string()),
+            "{key}: {}",
+            error.sentence()
+        );
+    }
+}
+
+#[test]
+fn texts_that_cannot_fit_or_leave_nothing_are_refused() {
+    let engine = tiny();
+    let error = engine.encode(&plain(&"x".repeat(1 << 20))).unwrap_err();
+    assert!(
+        error.sentence().contains("1048576 bytes"),
+        "{}",
+        error.sentence()
+    );
 }
 
 fn safetensors() -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Builds a [`Model`], checking every shape as a node is added.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use crate::{
     Binary, Dim, Graph, GraphError, Mask, Model, Node, NodeId, Op, Role, RopeLayout, Shape,
@@ -15,6 +15,7 @@ pub struct Builder {
     model: Model,
     nodes: Vec<Node>,
     names: HashSet<String>,
+    weight_names: HashSet<String>,
 }
 
 impl Builder {
@@ -26,7 +27,7 @@ impl Builder {
     /// Declares a weight by its checkpoint name.
     pub fn weight(&mut self, name: impl Into<String>, shape: &[usize]) -> Result<WeightId> {
         let name = name.into();
-        if self.model.weight(&name).is_some() {
+        if !self.weight_names.insert(name.clone()) {
             return Err(GraphError::DuplicateName(name));
         }
         let shape = shape.to_vec();
@@ -272,11 +273,6 @@ impl Builder {
     /// The finished model.
     pub fn finish(self) -> Model {
         self.model
-    }
-
-    /// Entries finished so far.
-    pub fn entries(&self) -> &BTreeMap<String, Graph> {
-        &self.model.entries
     }
 
     fn shape(&self, node: NodeId) -> &Shape {

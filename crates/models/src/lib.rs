@@ -29,12 +29,6 @@ pub struct Blueprint {
     pub model: Model,
     /// Architecture, as checkpoints name it.
     pub family: &'static str,
-    /// Layers of the main stack.
-    pub layers: usize,
-    /// Query heads of a layer.
-    pub heads: usize,
-    /// Width of the residual stream.
-    pub hidden: usize,
     /// Tokens.
     pub vocab: usize,
     /// Most positions the model was made for.

@@ -10,15 +10,24 @@ pub enum TaskError {
     #[error("The prompt is empty: type something to continue.")]
     EmptyPrompt,
     /// More prompt than the session takes.
-    #[error(
-        "The prompt is {tokens} tokens long, and at most {most} fit here with room for an answer."
-    )]
+    #[error("The prompt is {tokens} tokens long, and at most {most} fit here.")]
     PromptTooLong {
         /// Of the prompt.
         tokens: usize,
         /// That would have fitted.
         most: usize,
     },
+    /// So much text that it cannot fit, whatever its tokens.
+    #[error("The prompt is {bytes} bytes long, and at most {most} tokens fit here.")]
+    PromptTooLarge {
+        /// Of the prompt, in UTF-8.
+        bytes: usize,
+        /// Tokens that would have fitted.
+        most: usize,
+    },
+    /// The text leaves no tokens.
+    #[error("None of this text is in the model's vocabulary.")]
+    NoTokens,
     /// A setting outside its range.
     #[error("{name} must be {range}; it is {value}.")]
     Setting {

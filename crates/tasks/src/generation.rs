@@ -64,6 +64,17 @@ pub enum Step {
     },
 }
 
+/// How far running got.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Advance {
+    /// Some of the prompt is still to be run.
+    Prefill,
+    /// All tokens so far have been run: the logits of the next, `[vocab]`.
+    Logits(Vec<f32>),
+    /// There is no room for the next token.
+    Full,
+}
+
 /// A generation in progress.
 #[derive(Debug)]
 pub struct Generation {
@@ -153,39 +164,54 @@ impl Generation {
         if let Some(reason) = self.finished {
             return Ok(self.finish(reason));
         }
+        match self.advance(exec).await? {
+            Advance::Full => Ok(self.finish(FinishReason::Context)),
+            Advance::Prefill => Ok(Step::Prefill {
+                done: self.done,
+                total: self.prompt_len,
+            }),
+            Advance::Logits(logits) => {
+                let id = self.sampler.choose(&logits, &self.history)?;
+                Ok(self.write(id, log_softmax_at(&logits, id)))
+            }
+        }
+    }
+
+    /// Runs what the session does not hold yet, at most a chunk of it.
+    ///
+    /// # Errors
+    /// From the executor.
+    pub async fn advance(&mut self, exec: &mut dyn Executor) -> Result<Advance> {
         let pending = self.history.len() - self.done;
         let chunk = pending.min(PREFILL_CHUNK);
         let last = chunk == pending;
         if self.done + chunk > self.context {
-            return Ok(self.finish(FinishReason::Context));
+            return Ok(Advance::Full);
         }
         // Before the prompt is through, nobody needs logits; then only those of its last token.
-        let rows: &[u32] = if last { &[chunk as u32 - 1] } else { &[] };
-        let ids = &self.history[self.done..self.done + chunk];
+        let row = [chunk.saturating_sub(1) as u32];
         exec.run(Run {
             session: self.session,
             entry: ENTRY,
             inputs: &[
                 Input {
                     name: "ids",
-                    data: ids,
+                    data: &self.history[self.done..self.done + chunk],
                 },
                 Input {
                     name: "rows",
-                    data: rows,
+                    data: if last { &row } else { &[] },
                 },
             ],
             taps: &[],
         })?;
         self.done += chunk;
         if !last {
-            let (done, total) = (self.done, self.prompt_len);
-            return Ok(Step::Prefill { done, total });
+            return Ok(Advance::Prefill);
         }
         let read = exec.read(self.session, ENTRY, self.logits, &[0, 0]).await?;
-        let logits = read.first().map_or(&[][..], |tensor| &tensor.data);
-        let id = self.sampler.choose(logits, &self.history)?;
-        Ok(self.write(id, log_softmax_at(logits, id)))
+        let logits = read.into_iter().next().map(|tensor| tensor.data);
+        Ok(Advance::Logits(logits.unwrap_or_default()))
     }
 
     /// Takes a chosen token.

@@ -6,5 +6,5 @@ mod generation;
 mod sampling;
 
 pub use error::TaskError;
-pub use generation::{FinishReason, GeneratedToken, Generation, PREFILL_CHUNK, Step};
+pub use generation::{Advance, FinishReason, GeneratedToken, Generation, PREFILL_CHUNK, Step};
 pub use sampling::{Candidate, GenerateSettings, Sampler, log_softmax_at};

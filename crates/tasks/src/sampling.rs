@@ -66,8 +66,9 @@ impl GenerateSettings {
         if !(0.0..=1.0).contains(&self.min_p) {
             return fail("Min-p", "between 0 and 1", self.min_p);
         }
-        if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
-            return fail("The repetition penalty", "above 0", self.repetition_penalty);
+        if !(0.01..=100.0).contains(&self.repetition_penalty) {
+            let range = "between 0.01 and 100";
+            return fail("The repetition penalty", range, self.repetition_penalty);
         }
         if self.max_tokens == 0 {
             return fail("The maximum of tokens", "at least 1", 0.0);
@@ -81,7 +82,7 @@ impl GenerateSettings {
 pub struct Candidate {
     /// Vocabulary id.
     pub id: u32,
-    /// After penalty and temperature.
+    /// After penalty and temperature, relative to the largest.
     pub logit: f32,
 }
 
@@ -114,7 +115,8 @@ impl Sampler {
         }
         let kept = self.settings.distribution(logits, history);
         if self.settings.temperature == 0.0 {
-            return Ok(kept[0].0.id);
+            let likeliest = kept.first().map(|(c, _)| c.id);
+            return likeliest.ok_or(TaskError::NotFinite);
         }
         // 53 random bits fill an f64's mantissa.
         let unit = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
@@ -126,7 +128,7 @@ impl Sampler {
             }
         }
         // Rounding may leave a hair beyond the last: it belongs to the last.
-        Ok(kept[kept.len() - 1].0.id)
+        kept.last().map(|(c, _)| c.id).ok_or(TaskError::NotFinite)
     }
 }
 
@@ -145,8 +147,10 @@ impl GenerateSettings {
                 .reduce(|a, b| if before(&b, &a) { b } else { a });
             return best.map(|best| (best, 1.0)).into_iter().collect();
         }
+        // Relative to the largest, so that no temperature, however small, overflows upwards.
+        let max = candidates.iter().fold(f32::MIN, |max, c| max.max(c.logit));
         for candidate in &mut candidates {
-            candidate.logit /= self.temperature;
+            candidate.logit = (candidate.logit - max) / self.temperature;
         }
         keep_top_k(&mut candidates, self.top_k as usize);
         let mut kept = probabilities(candidates, self.top_p);

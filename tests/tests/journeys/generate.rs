@@ -181,7 +181,7 @@ const LONGEST_TASK: f64 = 50.0;
 fn the_page_is_never_blocked_while_text_is_written() {
     let name = "the_page_is_never_blocked_while_text_is_written";
     let fragment = "max_tokens=120&mode=plain&text=Once";
-    let Some(mut journey) = Journey::begin(name, fragment) else {
+    let Some(mut journey) = Journey::begin_alone(name, fragment) else {
         return;
     };
     let watch = "window.longTasks = []; new PerformanceObserver(list => \

@@ -130,3 +130,36 @@ fn a_full_disk_is_said_and_the_model_works_all_the_same() {
         "nothing half-loaded is taken for whole: {button}"
     );
 }
+
+#[test]
+fn running_twice_while_loading_joins_the_load_and_stop_means_stop() {
+    let name = "running_twice_while_loading_joins_the_load_and_stop_means_stop";
+    let Some(mut journey) = Journey::begin(name, "text=Hello&max_tokens=3") else {
+        return;
+    };
+    journey.fault(Fault {
+        bytes_per_second: Some(8_000_000),
+        ..Fault::default()
+    });
+    journey.page.click("generate-run").unwrap();
+    journey.wait(&format!("{LOADED} > 2000000"), LONG);
+    journey.page.click("generate-input").unwrap();
+    journey.page.press("Control+Enter").unwrap();
+    journey.server.clear_faults();
+    journey.finished();
+    assert_eq!(journey.tokens().len(), 3);
+    assert_eq!(journey.downloads(), 1);
+
+    // Stop during a load: nothing is written once it would have been over.
+    journey.open("text=Hello&max_tokens=3&precision=exact");
+    journey.page.click("generate-run").unwrap();
+    journey.page.click("generate-stop").unwrap();
+    journey
+        .page
+        .pause(std::time::Duration::from_secs(3))
+        .unwrap();
+    assert_eq!(journey.page.count("generate-token").unwrap(), 0);
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens().len(), 3);
+    journey.expect_quiet();
+}

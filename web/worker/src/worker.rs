@@ -187,7 +187,6 @@ impl Worker {
                     ModelSource::Files { .. } => None,
                 };
                 if asked.is_none() || asked != self.loaded {
-                    self.loaded = None;
                     self.load(id, &model, job.files, backend, precision, &cancel)
                         .await?;
                     self.loaded = asked;
@@ -255,7 +254,9 @@ impl Worker {
                 )
             }
         };
+        // What is no model at all leaves the loaded one as it is.
         let files = Files::new(sources)?;
+        self.loaded = None;
         let mut progress = |loaded, total, from| {
             post(
                 id,

@@ -34,6 +34,30 @@ pub(super) async fn find(file: &ModelFile) -> Option<Response> {
     JsFuture::from(found).await.ok()?.dyn_into().ok()
 }
 
+/// Forgets a file whose cached copy turned out to be unreadable.
+pub(super) async fn forget(file: &ModelFile) {
+    if let Some(cache) = cache().await {
+        // What cannot be deleted is met again next time.
+        let _ = JsFuture::from(cache.delete_with_str(&key(file))).await;
+    }
+}
+
+/// Forgets other versions of a file.
+async fn forget_older(file: &ModelFile) -> Option<()> {
+    let cache = cache().await?;
+    let request = web_sys::Request::new_with_str(&key(file)).ok()?;
+    let current = request.url();
+    let path = |url: &str| url.split('?').next().map(str::to_owned);
+    let keys: Array = JsFuture::from(cache.keys()).await.ok()?.dyn_into().ok()?;
+    for old in keys.iter() {
+        let old: web_sys::Request = old.dyn_into().ok()?;
+        if old.url() != current && path(&old.url()) == path(&current) {
+            JsFuture::from(cache.delete_with_request(&old)).await.ok()?;
+        }
+    }
+    Some(())
+}
+
 /// Whether all files of a model are there.
 pub async fn is_cached(entry: &ModelEntry) -> bool {
     for file in &entry.files {
@@ -48,6 +72,7 @@ pub async fn is_cached(entry: &ModelEntry) -> bool {
 pub(super) struct Deposit {
     writer: WritableStreamDefaultWriter,
     stored: Promise,
+    file: ModelFile,
     published: bool,
 }
 
@@ -67,6 +92,7 @@ impl Deposit {
         Some(Self {
             writer,
             stored,
+            file: file.clone(),
             published: false,
         })
     }
@@ -87,7 +113,10 @@ impl Deposit {
     pub(super) async fn publish(mut self) -> Result<(), JsValue> {
         self.published = true;
         self.until(self.writer.close()).await?;
-        JsFuture::from(self.stored.clone()).await.map(|_| ())
+        JsFuture::from(self.stored.clone()).await?;
+        // An older version that stays only takes room.
+        let _ = forget_older(&self.file).await;
+        Ok(())
     }
 }
 

@@ -75,6 +75,7 @@ impl Source for NetworkFile {
                 let stream = CachedStream {
                     file: self,
                     chunks: self.chunks(&response)?,
+                    left: self.0.bytes,
                 };
                 return Ok(Box::new(stream) as Box<dyn ByteStream>);
             }
@@ -96,6 +97,8 @@ impl Source for NetworkFile {
 struct CachedStream<'a> {
     file: &'a NetworkFile,
     chunks: Chunks,
+    /// Bytes that are still to come.
+    left: u64,
 }
 
 impl ByteStream for CachedStream<'_> {
@@ -105,8 +108,23 @@ impl ByteStream for CachedStream<'_> {
 
     fn next(&mut self) -> LocalFuture<'_, Result<Option<Vec<u8>>, EngineError>> {
         Box::pin(async move {
-            let chunk = self.chunks.next().await.map_err(|e| self.file.failed(&e))?;
-            Ok(chunk.map(|chunk| chunk.to_vec()))
+            let chunk = match self.chunks.next().await {
+                Ok(Some(chunk)) => Some(chunk),
+                Ok(None) if self.left == 0 => None,
+                // The next attempt downloads it again.
+                _ => {
+                    cache::forget(&self.file.0).await;
+                    let reason = "the copy kept by the browser is damaged";
+                    return Err(EngineError::Read {
+                        file: self.file.name().into(),
+                        reason: reason.into(),
+                    });
+                }
+            };
+            Ok(chunk.map(|chunk| {
+                self.left = self.left.saturating_sub(u64::from(chunk.length()));
+                chunk.to_vec()
+            }))
         })
     }
 }

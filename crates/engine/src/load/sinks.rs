@@ -7,7 +7,7 @@ use glassformer_models::{Binding, bind_weights, registry};
 use glassformer_text::{GgufVocabulary, Tokenizer};
 use glassformer_weights::{Format, Header, Metadata, Sink, TensorInfo};
 
-use super::{Parts, Result};
+use super::{Parts, Result, check_vocabulary};
 use crate::EngineError;
 
 /// Takes the header and nothing else.
@@ -89,10 +89,11 @@ impl Sink for GgufSink<'_> {
                            config.json and tokenizer.json.";
             return Err(EngineError::NotAModel(problem.into()));
         }
-        let blueprint = registry::from_gguf(header, self.context)?;
+        let mut blueprint = registry::from_gguf(header, self.context)?;
         let binding = bind_weights(&blueprint.model, &header.tensors)?;
         let tokenizer = Tokenizer::from_gguf(vocabulary(&mut header.metadata))?;
-        let model = Rc::new(blueprint.model.clone());
+        check_vocabulary(&tokenizer, &blueprint)?;
+        let model = Rc::new(std::mem::take(&mut blueprint.model));
         self.weights
             .exec
             .load(Rc::clone(&model), &binding.encodings)?;

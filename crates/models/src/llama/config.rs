@@ -55,6 +55,9 @@ struct Raw {
     rope_theta: f64,
     #[serde(default)]
     rope_scaling: Value,
+    /// How newer checkpoints write `rope_theta` and `rope_scaling`.
+    #[serde(default)]
+    rope_parameters: Value,
     #[serde(default)]
     tie_word_embeddings: bool,
     #[serde(default)]
@@ -105,13 +108,19 @@ impl LlamaConfig {
         if raw.hidden_act != "silu" {
             return Err(unsupported("hidden_act", raw.hidden_act));
         }
-        let scaling = raw
-            .rope_scaling
-            .get("rope_type")
-            .or(raw.rope_scaling.get("type"));
-        if !raw.rope_scaling.is_null() && scaling.and_then(Value::as_str) != Some("default") {
-            return Err(unsupported("rope_scaling", raw.rope_scaling));
+        for (key, rope) in [
+            ("rope_scaling", &raw.rope_scaling),
+            ("rope_parameters", &raw.rope_parameters),
+        ] {
+            let kind = rope.get("rope_type").or(rope.get("type"));
+            if !rope.is_null() && kind.and_then(Value::as_str) != Some("default") {
+                return Err(unsupported(key, rope));
+            }
         }
+        let newer_theta = raw
+            .rope_parameters
+            .get("rope_theta")
+            .and_then(Value::as_f64);
         let heads = raw.num_attention_heads;
         Self {
             vocab_size: raw.vocab_size,
@@ -123,7 +132,7 @@ impl LlamaConfig {
             head_dim: raw.head_dim.unwrap_or(raw.hidden_size / heads.max(1)),
             max_position_embeddings: raw.max_position_embeddings,
             rms_norm_eps: raw.rms_norm_eps,
-            rope_theta: raw.rope_theta,
+            rope_theta: newer_theta.unwrap_or(raw.rope_theta),
             tie_word_embeddings: raw.tie_word_embeddings,
             attention_bias: raw.attention_bias,
             mlp_bias: raw.mlp_bias,
@@ -155,6 +164,11 @@ impl LlamaConfig {
             .filter(|kind| *kind != "none")
         {
             return Err(unsupported("llama.rope.scaling.type", kind));
+        }
+        for key in ["llama.rope.scaling.factor", "llama.rope.scale_linear"] {
+            if let Some(factor) = meta.f32(key).filter(|&factor| factor != 1.0) {
+                return Err(unsupported(key, factor));
+            }
         }
         if has("rope_freqs.weight") {
             return Err(unsupported("rotary scaling", "rope_freqs.weight"));

@@ -27,18 +27,24 @@ pub fn from_config(config: &Value, context: usize) -> Result<Blueprint, ModelErr
     )
 }
 
+/// Elements of the rotary table: far above any model's, and a quarter of what a tab can hold.
+const MOST_ANGLES: usize = 1 << 28;
+
 fn blueprint(
     config: &LlamaConfig,
     dialect: Dialect,
     context: usize,
 ) -> Result<Blueprint, ModelError> {
     let context = context.min(config.max_position_embeddings);
+    if context * config.head_dim > MOST_ANGLES {
+        return Err(ModelError::Unsupported {
+            key: "a context of".into(),
+            value: format!("{context} positions"),
+        });
+    }
     Ok(Blueprint {
         model: model::build(config, dialect, context)?,
         family: "llama",
-        layers: config.num_hidden_layers,
-        heads: config.num_attention_heads,
-        hidden: config.hidden_size,
         vocab: config.vocab_size,
         max_context: config.max_position_embeddings,
         context,

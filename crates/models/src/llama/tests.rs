@@ -67,6 +67,10 @@ fn what_would_be_computed_wrongly_is_refused() {
             "rope_scaling",
             json!({"rope_type": "llama3", "factor": 8.0}),
         ),
+        with(
+            "rope_parameters",
+            json!({"rope_type": "yarn", "rope_theta": 1e4}),
+        ),
         with("num_key_value_heads", json!(3)),
         with("head_dim", json!(7)),
         with("num_attention_heads", json!(0)),
@@ -89,4 +93,7 @@ fn what_would_be_computed_wrongly_is_refused() {
 fn default_rotary_scaling_is_none() {
     assert!(read(&with("rope_scaling", json!({"rope_type": "default"}))).is_ok());
     assert!(read(&with("rope_scaling", Value::Null)).is_ok());
+    let newer = json!({"rope_type": "default", "rope_theta": 5e5});
+    let config = LlamaConfig::from_json(&with("rope_parameters", newer)).unwrap();
+    assert_eq!(config.rope_theta, 5e5);
 }

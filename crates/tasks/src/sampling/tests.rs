@@ -113,13 +113,29 @@ fn logits_that_are_no_numbers_are_an_error() {
 }
 
 #[test]
+fn the_smallest_temperature_is_almost_greedy() {
+    let settings = settings(|s| {
+        s.temperature = 1e-39;
+        s.repetition_penalty = 0.01;
+        s.top_p = 0.5;
+        s.min_p = 0.1;
+    });
+    for logits in [[-40.0f32, 3.0, 2.9, 38.0], [-1.0, -2.0, -30.0, -4.0]] {
+        let kept = settings.distribution(&logits, &[2]);
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert!((kept[0].1 - 1.0).abs() < 1e-6);
+        assert!(Sampler::new(settings.clone()).choose(&logits, &[2]).is_ok());
+    }
+}
+
+#[test]
 fn settings_out_of_range_are_named() {
     let bad: [fn(&mut GenerateSettings); 6] = [
         |s| s.temperature = -0.1,
         |s| s.temperature = f32::NAN,
         |s| s.top_p = 0.0,
         |s| s.min_p = 1.5,
-        |s| s.repetition_penalty = 0.0,
+        |s| s.repetition_penalty = 1e-39,
         |s| s.max_tokens = 0,
     ];
     for change in bad {

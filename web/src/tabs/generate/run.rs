@@ -66,12 +66,18 @@ impl Runs {
         let text = self.page.text.get_untracked();
         if text.trim().is_empty() {
             let sentence = "The prompt is empty; type something or pick an example.".into();
-            return self.fail(Problem {
+            let problem = Problem {
                 sentence,
                 detail: String::new(),
-            });
+            };
+            // What is under way goes on.
+            if self.phase.with_untracked(Phase::is_active) {
+                return self.page.problem.set(Some(problem));
+            }
+            return self.fail(problem);
         }
-        self.stop();
+        // A load under way is joined, as both runs want the same model.
+        self.stop_writing();
         self.run.update_value(|run| *run += 1);
         let run = self.run.get_value();
         spawn_local(async move { self.go(run, text).await });
@@ -91,8 +97,15 @@ impl Runs {
     /// Stops what is under way.
     pub fn stop(self) {
         if self.phase.get_untracked() == Phase::Loading {
+            // Should the load be over at this moment, nothing is to be written all the same.
+            self.run.update_value(|run| *run += 1);
+            self.phase.set(Phase::Idle);
             self.page.model.cancel_load();
         }
+        self.stop_writing();
+    }
+
+    fn stop_writing(self) {
         if let Some(request) = self.request.get_value() {
             self.page.model.cancel(request);
         }
