@@ -31,6 +31,23 @@ struct Ready {
     info: ModelInfo,
 }
 
+impl Ready {
+    /// A generation behind these tokens, in the session made empty.
+    fn start(&mut self, ids: Vec<u32>, settings: GenerateSettings) -> Result<Generation> {
+        self.exec.truncate(self.session, 0)?;
+        let Loaded {
+            model,
+            context,
+            tokenizer,
+            ..
+        } = &self.loaded;
+        let session = self.session;
+        Ok(Generation::start(
+            model, session, *context, tokenizer, ids, settings,
+        )?)
+    }
+}
+
 /// The likeliest next tokens after a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopLogits {
@@ -163,16 +180,8 @@ impl Engine {
         let start = Instant::now();
         let ids = self.encode(prompt)?;
         let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
+        let mut generation = ready.start(ids.clone(), settings)?;
         let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());
-        exec.truncate(ready.session, 0)?;
-        let mut generation = Generation::start(
-            &loaded.model,
-            ready.session,
-            loaded.context,
-            &loaded.tokenizer,
-            ids.clone(),
-            settings,
-        )?;
         let tokens = ids.iter().map(|&id| PromptToken {
             id,
             text: loaded.tokenizer.token_text(id),
@@ -223,16 +232,8 @@ impl Engine {
     pub async fn top_logits(&mut self, prompt: &Prompt, count: usize) -> Result<TopLogits> {
         let ids = self.encode(prompt)?;
         let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
+        let mut generation = ready.start(ids.clone(), GenerateSettings::default())?;
         let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());
-        exec.truncate(ready.session, 0)?;
-        let mut generation = Generation::start(
-            &loaded.model,
-            ready.session,
-            loaded.context,
-            &loaded.tokenizer,
-            ids.clone(),
-            GenerateSettings::default(),
-        )?;
         let data = loop {
             match generation.advance(exec).await? {
                 Advance::Prefill => {}
