@@ -11,7 +11,7 @@ use glassformer_graph::{
 use crate::kernels::Activations;
 use crate::packed::{Filling, Packed};
 use crate::plan::Plan;
-use crate::run::{Steps, bind, check_indices};
+use crate::run::Steps;
 use crate::session::Session;
 
 type Result<T, E = ExecError> = std::result::Result<T, E>;
@@ -183,8 +183,9 @@ impl Executor for CpuExecutor {
     fn run(&mut self, run: Run<'_>) -> Result<()> {
         let model = Rc::clone(&self.model);
         let graph = graph(&model, run.entry)?;
-        let bindings = bind(graph, &run, self.session(run.session)?)?;
-        check_indices(&model, graph, &run, &bindings)?;
+        let session = self.session(run.session)?;
+        let bindings = graph.bind(&run, session.batch, session.len)?;
+        graph.check_indices(&model, &run, &bindings)?;
         let plan = self.plan(run.entry, run.taps)?;
 
         let Some(mut session) = self.sessions.remove(&run.session) else {

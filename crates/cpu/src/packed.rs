@@ -2,7 +2,7 @@
 //! row, sums need no horizontal step, and an activation is broadcast once for four rows.
 
 use bytemuck::Zeroable;
-use glassformer_graph::{BLOCK, Encoding, ExecError, WeightDecl};
+use glassformer_graph::{BLOCK, BlockStream, Encoding, ExecError, WeightDecl};
 use half::{bf16, f16};
 
 /// Rows that are computed together, one per SIMD lane.
@@ -317,67 +317,29 @@ impl<B: Block> Decode for B {}
 #[derive(Debug)]
 pub struct Filling {
     pub(crate) packed: Packed,
-    encoding: Encoding,
-    /// Bytes of a block whose end has not come yet.
-    carry: Vec<u8>,
-    got: usize,
-    expected: usize,
+    blocks: BlockStream,
 }
 
 impl Filling {
     pub(crate) fn new(decl: &WeightDecl, encoding: Encoding) -> Result<Self, ExecError> {
-        let packed = Packed::zeroed(decl, encoding)?;
-        let elements = decl.shape.iter().product();
-        // `zeroed` has checked that rows are whole blocks, so the product is too.
-        let expected = encoding.bytes_for(elements).unwrap_or(usize::MAX);
         Ok(Self {
-            packed,
-            encoding,
-            carry: Vec::new(),
-            got: 0,
-            expected,
+            packed: Packed::zeroed(decl, encoding)?,
+            blocks: BlockStream::new(decl, encoding),
         })
     }
 
-    pub(crate) fn write(&mut self, decl: &WeightDecl, mut bytes: &[u8]) -> Result<(), ExecError> {
-        if bytes.len() > self.expected - self.got {
-            return Err(self.incomplete(decl, self.got.saturating_add(bytes.len())));
-        }
-        let size = self.encoding.block_bytes();
-        let mut block = (self.got - self.carry.len()) / size;
-        self.got += bytes.len();
-        if !self.carry.is_empty() {
-            let missing = (size - self.carry.len()).min(bytes.len());
-            self.carry.extend_from_slice(&bytes[..missing]);
-            bytes = &bytes[missing..];
-            if self.carry.len() < size {
-                return Ok(());
+    pub(crate) fn write(&mut self, decl: &WeightDecl, bytes: &[u8]) -> Result<(), ExecError> {
+        let Self { packed, blocks } = self;
+        let encoding = blocks.encoding();
+        blocks.push(decl, bytes, |first, bytes| {
+            for (i, block) in bytes.chunks_exact(encoding.block_bytes()).enumerate() {
+                packed.put(encoding, first + i, block);
             }
-            self.packed.put(self.encoding, block, &self.carry);
-            self.carry.clear();
-            block += 1;
-        }
-        let whole = bytes.chunks_exact(size);
-        self.carry.extend_from_slice(whole.remainder());
-        for (i, bytes) in whole.enumerate() {
-            self.packed.put(self.encoding, block + i, bytes);
-        }
-        Ok(())
+        })
     }
 
     pub(crate) fn check(&self, decl: &WeightDecl) -> Result<(), ExecError> {
-        if self.got == self.expected {
-            return Ok(());
-        }
-        Err(self.incomplete(decl, self.got))
-    }
-
-    fn incomplete(&self, decl: &WeightDecl, got: usize) -> ExecError {
-        ExecError::IncompleteWeight {
-            name: decl.name.clone(),
-            got,
-            expected: self.expected,
-        }
+        self.blocks.check(decl)
     }
 }
 

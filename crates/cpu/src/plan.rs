@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use glassformer_graph::lower::{Access, Attention, Uses, share_buffers};
 use glassformer_graph::{Graph, Mask, NodeId, Op, StateId};
 
 /// Where a step finds a value.
@@ -58,9 +59,10 @@ pub struct Plan {
 impl Plan {
     /// Lowers `graph`, keeping its outputs and `taps`.
     pub fn lower(graph: &Graph, taps: &[NodeId]) -> Self {
-        let wanted: HashSet<NodeId> = graph.outputs().iter().chain(taps).copied().collect();
-        let fused = fuse(graph, &wanted);
-        let skipped: HashSet<NodeId> = fused.iter().flatten().flat_map(|f| f.absorbed).collect();
+        let uses = Uses::new(graph, taps);
+        let fused: Vec<_> = graph.ids().map(|id| uses.attention(id)).collect();
+        let absorbed = |fused: &Attention| fused.absorbed;
+        let skipped: HashSet<NodeId> = fused.iter().flatten().flat_map(absorbed).collect();
 
         let mut steps: Vec<Step> = Vec::new();
         let mut place = vec![Source::Slot(usize::MAX); graph.nodes().len()];
@@ -69,7 +71,7 @@ impl Plan {
         for id in graph.ids().filter(|id| !skipped.contains(id)) {
             let node = graph.node(id);
             let (work, operands) = match &fused[id.0] {
-                Some(f) => (f.work.clone(), f.operands.clone()),
+                Some(fused) => attention_step(fused),
                 None => (Work::Op, node.inputs.clone()),
             };
             match node.op {
@@ -98,10 +100,8 @@ impl Plan {
             let owner = owner[id.0];
             steps.iter().position(|step| step.node == owner)
         };
-        let keep = wanted
-            .iter()
-            .filter(|id| !skipped.contains(id))
-            .filter_map(|&id| Some((step_of(id)?, id, place[id.0])));
+        let keep = uses.wanted().into_iter();
+        let keep = keep.filter_map(|id| Some((step_of(id)?, id, place[id.0])));
         let mut plan = Self {
             keep: keep.collect(),
             steps,
@@ -114,44 +114,28 @@ impl Plan {
 
     /// Replaces node numbers by slots that are reused once nobody reads them any more.
     fn assign_slots(&mut self, nodes: usize) {
-        let mut last_use = vec![0; nodes];
-        for (i, step) in self.steps.iter().enumerate() {
-            for source in step.sources.iter().chain([&step.target]) {
-                if let Source::Slot(node) = source {
-                    last_use[*node] = i;
-                }
+        let node = |source: &Source| match source {
+            Source::Slot(node) => Some(NodeId(*node)),
+            _ => None,
+        };
+        let access = |step: &Step| Access {
+            reads: step.sources.iter().filter_map(node).collect(),
+            writes: node(&step.target).into_iter().collect(),
+        };
+        let accesses: Vec<Access> = self.steps.iter().map(access).collect();
+        let (buffers, count) = share_buffers(&accesses, nodes);
+        self.slots = count;
+        let rename = |source: &mut Source| {
+            if let Source::Slot(slot) = source {
+                // Every slot that is read was written by an earlier step.
+                *slot = buffers[*slot].unwrap_or(usize::MAX);
             }
+        };
+        for step in &mut self.steps {
+            step.sources.iter_mut().for_each(rename);
+            rename(&mut step.target);
         }
-        let mut slot_of = vec![usize::MAX; nodes];
-        let mut free = Vec::new();
-        for i in 0..self.steps.len() {
-            let step = &mut self.steps[i];
-            if let Source::Slot(node) = &mut step.target {
-                let slot = free.pop().unwrap_or_else(|| {
-                    self.slots += 1;
-                    self.slots - 1
-                });
-                slot_of[*node] = slot;
-            }
-            let mut ended = Vec::new();
-            for source in step.sources.iter_mut().chain([&mut step.target]) {
-                if let Source::Slot(node) = source {
-                    if last_use[*node] == i {
-                        ended.push(slot_of[*node]);
-                    }
-                    *node = slot_of[*node];
-                }
-            }
-            // A value read twice by its last reader is freed once.
-            ended.sort_unstable();
-            ended.dedup();
-            free.extend(ended);
-        }
-        for (_, _, source) in &mut self.keep {
-            if let Source::Slot(node) = source {
-                *node = slot_of[*node];
-            }
-        }
+        self.keep.iter_mut().for_each(|(.., source)| rename(source));
     }
 
     /// One line a step, for people and for comparing lists.
@@ -171,42 +155,9 @@ impl Plan {
     }
 }
 
-struct Fused {
-    work: Work,
-    operands: Vec<NodeId>,
-    absorbed: [NodeId; 2],
-}
-
-/// Finds each scores → softmax → context of which nobody wants the middle.
-fn fuse(graph: &Graph, wanted: &HashSet<NodeId>) -> Vec<Option<Fused>> {
-    let mut users = vec![0; graph.nodes().len()];
-    for input in graph.nodes().iter().flat_map(|node| &node.inputs) {
-        users[input.0] += 1;
-    }
-    let hidden = |id: NodeId| users[id.0] == 1 && !wanted.contains(&id);
-    let chain = |id: NodeId| {
-        let node = graph.node(id);
-        let (Op::AttentionContext, &[probs, value]) = (&node.op, node.inputs.as_slice()) else {
-            return None;
-        };
-        let softmax = graph.node(probs);
-        let (Op::Softmax, &[scores]) = (&softmax.op, softmax.inputs.as_slice()) else {
-            return None;
-        };
-        let Op::AttentionScores { scale, mask } = graph.node(scores).op else {
-            return None;
-        };
-        if !hidden(probs) || !hidden(scores) {
-            return None;
-        }
-        let inputs = &graph.node(scores).inputs;
-        let mut operands = vec![inputs[0], inputs[1], value];
-        operands.extend(inputs.get(2));
-        Some(Fused {
-            work: Work::Attention { scale, mask },
-            operands,
-            absorbed: [probs, scores],
-        })
-    };
-    graph.ids().map(chain).collect()
+fn attention_step(fused: &Attention) -> (Work, Vec<NodeId>) {
+    let mut operands = vec![fused.query, fused.key, fused.value];
+    operands.extend(fused.bias);
+    let (scale, mask) = (fused.scale, fused.mask);
+    (Work::Attention { scale, mask }, operands)
 }

@@ -1,8 +1,8 @@
 //! One run of an entry: its lengths, its checks, its steps.
 
 use glassformer_graph::{
-    Binary, Bindings, Dim, ExecError, Graph, Model, NodeId, Op, Run, Symbol, TableId, TapPolicy,
-    Tensor, Unary, WeightId,
+    Binary, Bindings, ExecError, Graph, NodeId, Op, Run, TableId, TapPolicy, Tensor, Unary,
+    WeightId,
 };
 
 use crate::executor::CpuExecutor;
@@ -11,96 +11,6 @@ use crate::plan::{Plan, Source, Step, Work};
 use crate::session::Session;
 
 type Result<T, E = ExecError> = std::result::Result<T, E>;
-
-/// Finds the lengths of a run from its inputs and checks ids against what they index.
-pub(crate) fn bind(graph: &Graph, run: &Run<'_>, session: &Session) -> Result<Bindings> {
-    let mut bindings = Bindings {
-        batch: session.batch,
-        ..Bindings::default()
-    };
-    for id in graph.ids() {
-        let node = graph.node(id);
-        if node.op != Op::Input {
-            continue;
-        }
-        let len = input(graph, run, id)?.len();
-        let mut known = 1;
-        let mut open = None;
-        for dim in &node.shape.0 {
-            match dim {
-                Dim::Fixed(n) => known *= n,
-                Dim::Symbol(Symbol::Batch) => known *= bindings.batch,
-                Dim::Symbol(symbol) => open = Some(*symbol),
-            }
-        }
-        let misfit = || ExecError::InputShape {
-            name: node.name.clone(),
-            len,
-            shape: node.shape.to_string(),
-        };
-        if known == 0 || !len.is_multiple_of(known) {
-            return Err(misfit());
-        }
-        match open {
-            Some(Symbol::QueryLen) => bindings.query_len = len / known,
-            Some(Symbol::Rows) => bindings.rows = len / known,
-            Some(_) => return Err(misfit()),
-            None if len != known => return Err(misfit()),
-            None => {}
-        }
-        if open == Some(Symbol::QueryLen) && len == 0 {
-            return Err(misfit());
-        }
-    }
-    let past = if graph.appends() { session.len } else { 0 };
-    bindings.kv_len = past + bindings.query_len;
-    Ok(bindings)
-}
-
-fn input<'a>(graph: &Graph, run: &Run<'a>, id: NodeId) -> Result<&'a [u32]> {
-    let name = &graph.node(id).name;
-    let given = run.inputs.iter().find(|input| input.name == name);
-    given
-        .map(|input| input.data)
-        .ok_or_else(|| ExecError::Unknown {
-            what: "input",
-            name: name.clone(),
-        })
-}
-
-fn check_range(what: &'static str, indices: &[u32], len: usize) -> Result<()> {
-    match indices.iter().find(|&&i| i as usize >= len) {
-        Some(&index) => Err(ExecError::OutOfRange {
-            what,
-            index: index as usize,
-            len,
-        }),
-        None => Ok(()),
-    }
-}
-
-/// Checks every id and row before anything is computed.
-pub(crate) fn check_indices(
-    model: &Model,
-    graph: &Graph,
-    run: &Run<'_>,
-    bindings: &Bindings,
-) -> Result<()> {
-    for node in graph.nodes() {
-        match node.op {
-            Op::Embedding { weight } => {
-                let ids = input(graph, run, node.inputs[0])?;
-                check_range("Token", ids, model.weights[weight.0].shape[0])?;
-            }
-            Op::SelectRows => {
-                let rows = input(graph, run, node.inputs[1])?;
-                check_range("Row", rows, bindings.query_len)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
 
 /// The steps of one run.
 pub(crate) struct Steps<'a> {
@@ -182,7 +92,7 @@ impl<'a> Steps<'a> {
                 kernels::attention(shape, query, key, values, bias, scale, mask, out);
             }
             (Work::Op, Op::Embedding { weight }) => {
-                let ids = input(self.graph, self.run, step.operands[0])?;
+                let ids = self.graph.input(self.run, step.operands[0])?;
                 let table = exec.weight(*weight);
                 let hidden = out.len() / ids.len().max(1);
                 for (&id, out) in ids.iter().zip(out.chunks_exact_mut(hidden.max(1))) {
@@ -227,7 +137,7 @@ impl<'a> Steps<'a> {
             (Work::Op, Op::Binary(Binary::Add)) => kernels::add(value(0), value(1), out),
             (Work::Op, Op::Binary(Binary::Mul)) => kernels::mul(value(0), value(1), out),
             (Work::Op, Op::SelectRows) => {
-                let rows = input(self.graph, self.run, step.operands[1])?;
+                let rows = self.graph.input(self.run, step.operands[1])?;
                 let x = value(0);
                 let [batch, q_len, width] = [0, 1, 2].map(|i| self.bound(step.operands[0])[i]);
                 let mut out = out.chunks_exact_mut(width.max(1));

@@ -4,13 +4,17 @@
 //! [`Builder`] that checks them, the finished [`Model`], and the [`Executor`] trait that the CPU
 //! and GPU implement. It knows no file format, does no arithmetic and no input or output.
 
+mod blocks;
 mod builder;
 mod encoding;
 mod exec;
+mod lengths;
+pub mod lower;
 mod model;
 mod op;
 mod shape;
 
+pub use blocks::BlockStream;
 pub use builder::Builder;
 pub use encoding::{BLOCK, Encoding};
 pub use exec::{
