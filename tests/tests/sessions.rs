@@ -1,4 +1,4 @@
-//! Sessions on a small model, in both precisions: whatever way a session came to hold its
+//! Sessions on a small model, on the CPU in both precisions and on the GPU: whatever way a session came to hold its
 //! positions, what follows is what a fresh run gives, and errors change nothing.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,10 +8,10 @@ mod small;
 use std::ops::Range;
 
 use glassformer_graph::{
-    ExecError, Executor, NodeId, Precision, SessionId, Tap, TapPolicy, Tensor,
+    ExecError, NodeId, Precision, SessionId, Tap, TapPolicy, Tensor,
 };
 use golden::{Runner, max_diff};
-use small::{CONTEXT, PRECISIONS, VOCAB, ids, model};
+use small::{CONTEXT, VOCAB, ids, model, targets};
 
 /// What the design promises. Rows are computed in the same order whatever runs beside them, so
 /// differences are expected to be zero; this leaves kernels the freedom to change that.
@@ -60,12 +60,12 @@ fn in_chunks(model: &mut Runner, ids: &[u32], chunk: usize) -> (Vec<f32>, Vec<Te
 #[test]
 fn chunks_equal_token_by_token() {
     let ids = ids(1, 40);
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("chunks_equal_token_by_token") {
+        let mut model = model(target);
         let (logits, states) = in_chunks(&mut model, &ids, 1);
         assert_eq!(states.len(), 4);
         for chunk in [2, 3, 7, ids.len()] {
-            let at = format!("{precision:?}, chunks of {chunk}");
+            let at = format!("{target:?}, chunks of {chunk}");
             let (chunked, chunked_states) = in_chunks(&mut model, &ids, chunk);
             assert_close(&chunked, &logits, &at);
             for (a, b) in chunked_states.iter().zip(&states) {
@@ -79,11 +79,11 @@ fn chunks_equal_token_by_token() {
 
 #[test]
 fn both_sides_of_a_fork_go_their_own_way() {
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("both_sides_of_a_fork_go_their_own_way") {
+        let mut model = model(target);
         // The second length is where the cache is full, so that both sides have to grow.
         for len in [11, 256] {
-            let at = format!("{precision:?}, forked at {len}");
+            let at = format!("{target:?}, forked at {len}");
             let (start, left, right) = (ids(2, len), ids(3, 9), ids(4, 9));
             let parent = model.open(1);
             model.all(parent, &[&start]);
@@ -113,8 +113,8 @@ fn both_sides_of_a_fork_go_their_own_way() {
 #[test]
 fn after_truncating_it_goes_on_as_a_fresh_run() {
     let (start, more) = (ids(5, 300), ids(6, 6));
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("after_truncating_it_goes_on_as_a_fresh_run") {
+        let mut model = model(target);
         for len in [0, 1, 17, 255, 256, 257, 299, 300] {
             let session = model.open(1);
             model.all(session, &[&start]);
@@ -122,7 +122,7 @@ fn after_truncating_it_goes_on_as_a_fresh_run() {
             assert_eq!(model.exec.len(session).unwrap(), len);
             let got = model.all(session, &[&more]);
             let expected = fresh(&mut model, &[&start[..len], &more].concat());
-            let at = format!("{precision:?}, truncated to {len}");
+            let at = format!("{target:?}, truncated to {len}");
             assert_close(&got.data, rows(&expected, len..len + 6), &at);
         }
         let session = model.open(1);
@@ -140,11 +140,11 @@ fn after_truncating_it_goes_on_as_a_fresh_run() {
 fn growing_caches_keep_what_they_hold() {
     // Two different sequences: growing moves the second one.
     let (a, b) = (ids(7, 520), ids(8, 520));
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("growing_caches_keep_what_they_hold") {
+        let mut model = model(target);
         let expected = [fresh(&mut model, &a), fresh(&mut model, &b)];
         for len in [1, 255, 256, 257, 511, 512, 513] {
-            let at = format!("{precision:?}, {len} positions");
+            let at = format!("{target:?}, {len} positions");
             let session = model.open(2);
             model.all(session, &[&a[..len], &b[..len]]);
             // Three single steps cross the growth wherever it is, then a chunk.
@@ -168,15 +168,15 @@ fn growing_caches_keep_what_they_hold() {
 #[test]
 fn equal_sequences_of_a_batch_give_equal_rows() {
     let ids = ids(9, 23);
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("equal_sequences_of_a_batch_give_equal_rows") {
+        let mut model = model(target);
         let expected = fresh(&mut model, &ids);
         let session = model.open(2);
         let first = model.all(session, &[&ids[..20], &ids[..20]]);
         let second = model.all(session, &[&ids[20..], &ids[20..]]);
         for (got, positions) in [(first, 0..20), (second, 20..23)] {
             let (a, b) = got.data.split_at(got.data.len() / 2);
-            assert_eq!(a, b, "{precision:?}");
+            assert_eq!(a, b, "{target:?}");
             assert_close(a, rows(&expected, positions), "beside a single sequence");
         }
     }
@@ -185,8 +185,8 @@ fn equal_sequences_of_a_batch_give_equal_rows() {
 #[test]
 fn a_full_session_says_so_and_stays_usable() {
     let ids = ids(10, 12);
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("a_full_session_says_so_and_stays_usable") {
+        let mut model = model(target);
         let expected = fresh(&mut model, &ids);
         let session = model.exec.open(1, 10).unwrap();
         model.all(session, &[&ids[..8]]);

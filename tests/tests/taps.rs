@@ -4,9 +4,9 @@
 mod golden;
 mod small;
 
-use glassformer_graph::{ExecError, Executor, NodeId, Precision, Role, Tap, TapPolicy};
-use golden::{DECODE, max_diff};
-use small::{PRECISIONS, ids, model};
+use glassformer_graph::{ExecError, NodeId, Precision, Role, Tap, TapPolicy};
+use golden::{DECODE, Target, max_diff};
+use small::{ids, model, targets};
 
 /// A tap of this node.
 fn tap(node: NodeId, policy: TapPolicy) -> [Tap; 1] {
@@ -57,10 +57,10 @@ fn taps_add_only_what_they_must() {
 }
 
 #[test]
-fn taps_do_not_change_a_bit() {
+fn taps_change_nothing() {
     let (start, more) = (ids(12, 29), ids(13, 4));
-    for precision in PRECISIONS {
-        let mut model = model(precision);
+    for target in targets("taps_change_nothing") {
+        let mut model = model(target);
         let all: Vec<NodeId> = model.graph().ids().collect();
         let (plain, tapped) = (model.open(1), model.open(1));
         let taps = golden::taps(&all);
@@ -68,8 +68,14 @@ fn taps_do_not_change_a_bit() {
             let rows: Vec<u32> = (0..ids.len() as u32).collect();
             let a = model.run(plain, ids, &rows, &[]).unwrap();
             let b = model.run(tapped, ids, &rows, &taps).unwrap();
-            // One function computes a row of attention whether or not it is fused.
-            assert_eq!(max_diff(&a.data, &b.data), 0.0, "{precision:?}");
+            // On the CPU one function computes a row of attention whether or not it is fused; on the
+            // GPU another shader does.
+            let tolerance = match target {
+                Target::Cpu(_) => 0.0,
+                Target::Gpu(..) => 1e-5,
+            };
+            let diff = max_diff(&a.data, &b.data);
+            assert!(diff <= tolerance, "{target:?}: {diff:e}");
         }
     }
 }

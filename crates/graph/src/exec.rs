@@ -14,6 +14,8 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub enum Backend {
     /// SIMD on the CPU.
     Cpu,
+    /// Compute shaders through WebGPU.
+    Gpu,
 }
 
 impl Backend {
@@ -21,6 +23,7 @@ impl Backend {
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::Gpu => "webgpu",
         }
     }
 }
@@ -106,6 +109,12 @@ pub enum ExecError {
         /// Its encoding in the file.
         encoding: Encoding,
     },
+    /// The device refused something, such as memory or a shader.
+    #[error("The GPU reported an error: {0}")]
+    Device(String),
+    /// The device is gone, with everything on it.
+    #[error("The connection to the GPU was lost.")]
+    DeviceLost,
     /// Not enough memory for what was asked.
     #[error("There is not enough memory: {bytes} more bytes were needed.")]
     OutOfMemory {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use glassformer_cpu::CpuExecutor;
+use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
 use glassformer_engine::{Cancel, Files, Loaded, MemorySource, PathSource, Source, registry};
 use glassformer_graph::{
     ExecError, Executor, Graph, Input, NodeId, Precision, Role, Run, SessionId, Stack, Tap,
@@ -65,12 +66,56 @@ pub fn smollm2_file(test: &str) -> Option<PathBuf> {
     found
 }
 
+/// What runs a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// SIMD.
+    Cpu(Precision),
+    /// A device that may use these features.
+    Gpu(Precision, Wanted),
+}
+
+impl From<Precision> for Target {
+    fn from(precision: Precision) -> Self {
+        Self::Cpu(precision)
+    }
+}
+
+impl Target {
+    /// An executor without a model.
+    pub fn executor(self) -> Box<dyn Executor> {
+        match self {
+            Self::Cpu(precision) => Box::new(CpuExecutor::new(precision)),
+            Self::Gpu(precision, wanted) => {
+                let gpu = block_on(Gpu::open(wanted));
+                let gpu = gpu.unwrap_or_else(|error| panic!("{error}"));
+                Box::new(GpuExecutor::new(gpu, precision))
+            }
+        }
+    }
+}
+
+/// Devices with every feature this one has and with none of them; nothing, after saying so, if
+/// there is no device.
+pub fn gpus(test: &str) -> Vec<Target> {
+    if let Err(error) = block_on(Gpu::open(Wanted::default())) {
+        glassformer_tests::cannot_run(test, &error.to_string());
+        return Vec::new();
+    }
+    let none = Wanted {
+        f16: false,
+        subgroups: false,
+    };
+    let exact = |wanted| Target::Gpu(Precision::Exact, wanted);
+    vec![exact(Wanted::default()), exact(none)]
+}
+
 /// The default model, or nothing, after saying so.
-pub fn smollm2(test: &str, precision: Precision) -> Option<Runner> {
+pub fn smollm2(test: &str, target: impl Into<Target>) -> Option<Runner> {
     let file = smollm2_file(test)?;
     Some(Runner::load(
         vec![Box::new(PathSource::new(file).unwrap())],
-        precision,
+        target,
     ))
 }
 
@@ -81,7 +126,7 @@ pub fn source(name: &str) -> Box<dyn Source> {
 
 /// A tiny checkpoint folder. It has no tokenizer of its own, so it is given one of a single word:
 /// the engine takes no folder without.
-pub fn tiny_folder(name: &str, precision: Precision) -> Runner {
+pub fn tiny_folder(name: &str, target: impl Into<Target>) -> Runner {
     const TOKENIZER: &str = r#"{"version": "1.0", "truncation": null, "padding": null,
         "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
         "decoder": null,
@@ -97,21 +142,21 @@ pub fn tiny_folder(name: &str, precision: Precision) -> Runner {
         name: "tokenizer.json".into(),
         bytes: TOKENIZER.into(),
     }));
-    Runner::load(sources, precision)
+    Runner::load(sources, target)
 }
 
 /// A model of `tiny-blocks/` by its encoding: `q4_1`, …
-pub fn tiny_blocks(encoding: &str, precision: Precision) -> Runner {
+pub fn tiny_blocks(encoding: &str, target: impl Into<Target>) -> Runner {
     Runner::load(
         vec![source(&format!("tiny-blocks/{encoding}.gguf"))],
-        precision,
+        target,
     )
 }
 
-/// A loaded model on the CPU.
+/// A loaded model.
 pub struct Runner {
     /// What runs it.
-    pub exec: CpuExecutor,
+    pub exec: Box<dyn Executor>,
     /// What was loaded.
     pub loaded: Loaded,
 }
@@ -121,11 +166,11 @@ const CONTEXT: usize = 1 << 14;
 
 impl Runner {
     /// Loads the files of one model as the shell and the page do.
-    pub fn load(sources: Vec<Box<dyn Source>>, precision: Precision) -> Self {
+    pub fn load(sources: Vec<Box<dyn Source>>, target: impl Into<Target>) -> Self {
         let files = Files::new(sources).unwrap();
-        let mut exec = CpuExecutor::new(precision);
+        let mut exec = target.into().executor();
         let (mut silent, never) = (|_, _, _| {}, Cancel::default());
-        let loading = files.load(&mut exec, CONTEXT, &mut silent, &never);
+        let loading = files.load(exec.as_mut(), CONTEXT, &mut silent, &never);
         let loaded = block_on(loading).unwrap_or_else(|error| panic!("{error}"));
         Self { exec, loaded }
     }

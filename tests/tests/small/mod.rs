@@ -5,7 +5,7 @@
 use glassformer_engine::MemorySource;
 use glassformer_graph::Precision;
 
-use crate::golden::{self, Runner};
+use crate::golden::{self, Runner, Target};
 
 /// More than two growths of the cache, and not a multiple of its step.
 pub const CONTEXT: u32 = 600;
@@ -13,12 +13,16 @@ pub const CONTEXT: u32 = 600;
 /// Its tokens.
 pub const VOCAB: u32 = 320;
 
-/// Both.
-pub const PRECISIONS: [Precision; 2] = [Precision::Exact, Precision::Fast];
+/// Everything that runs models: the CPU in both precisions, and the GPU where there is one.
+pub fn targets(test: &str) -> Vec<Target> {
+    let mut targets = vec![Precision::Exact.into(), Precision::Fast.into()];
+    targets.extend(golden::gpus(test));
+    targets
+}
 
 /// The tiny model in 4-bit blocks, so that `fast` differs from `exact`, with a longer context than
 /// its file says.
-pub fn model(precision: Precision) -> Runner {
+pub fn model(target: impl Into<Target>) -> Runner {
     const KEY: &[u8] = b"llama.context_length";
     let name = "q4_1.gguf";
     let mut bytes = std::fs::read(golden::path("llama/tiny-blocks").join(name)).unwrap();
@@ -31,7 +35,7 @@ pub fn model(precision: Precision) -> Runner {
         name: name.into(),
         bytes,
     };
-    let model = Runner::load(vec![Box::new(source)], precision);
+    let model = Runner::load(vec![Box::new(source)], target);
     assert_eq!(model.loaded.max_context, CONTEXT as usize);
     model
 }

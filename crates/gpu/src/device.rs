@@ -1,0 +1,294 @@
+//! The device: asked for once, shared by everything that runs on it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::channel::oneshot;
+use glassformer_graph::ExecError;
+use wgpu::{
+    Adapter, BindGroupLayout, BindGroupLayoutEntry, BindingType, BufferBindingType, BufferUsages,
+    ComputePipeline, ComputePipelineDescriptor, Device, DeviceDescriptor, DeviceType, Features,
+    Instance, InstanceDescriptor, PipelineCompilationOptions, PowerPreference, Queue,
+    RequestAdapterOptions, ShaderModuleDescriptor, ShaderSource, ShaderStages,
+};
+
+use crate::GpuError;
+use crate::kernel::Kernel;
+use crate::shaders::{self, Access};
+
+/// What a device is and can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// As the driver or browser names it; may be empty.
+    pub name: String,
+    /// Computed by the CPU in the end: never worth taking in place of SIMD.
+    pub software: bool,
+    /// Half-precision arithmetic in shaders.
+    pub f16: bool,
+    /// Threads can exchange numbers within a subgroup.
+    pub subgroups: bool,
+}
+
+/// Which features to use where the adapter has them; tests switch them off one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// See [`DeviceInfo::f16`].
+    pub f16: bool,
+    /// See [`DeviceInfo::subgroups`].
+    pub subgroups: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            f16: true,
+            subgroups: true,
+        }
+    }
+}
+
+/// A pipeline and the layout of its bindings.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(crate) compute: ComputePipeline,
+    pub(crate) layout: BindGroupLayout,
+    /// By number.
+    pub(crate) bindings: Vec<(u32, Access)>,
+}
+
+/// An open device with its pipelines.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(crate) device: Device,
+    pub(crate) queue: Queue,
+    info: DeviceInfo,
+    health: Arc<Health>,
+    pipelines: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
+}
+
+/// What the device said unasked.
+#[derive(Debug, Default)]
+struct Health {
+    lost: AtomicBool,
+    error: Mutex<Option<String>>,
+}
+
+/// Asks for the adapter that would be used.
+///
+/// # Errors
+/// If there is none.
+pub async fn adapter() -> Result<Adapter, GpuError> {
+    let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
+    let options = RequestAdapterOptions {
+        power_preference: PowerPreference::HighPerformance,
+        ..RequestAdapterOptions::default()
+    };
+    let adapter = instance.request_adapter(&options).await;
+    adapter.map_err(|error| GpuError::NoAdapter(error.to_string()))
+}
+
+/// What a device of this adapter would be.
+pub fn describe(adapter: &Adapter, wanted: Wanted) -> DeviceInfo {
+    let (info, features) = (adapter.get_info(), adapter.features());
+    let name = info.name.to_lowercase();
+    let software = info.device_type == DeviceType::Cpu
+        || ["swiftshader", "llvmpipe", "warp"].iter().any(|s| name.contains(s));
+    DeviceInfo {
+        software,
+        f16: wanted.f16 && features.contains(Features::SHADER_F16),
+        subgroups: wanted.subgroups && features.contains(Features::SUBGROUP),
+        name: info.name,
+    }
+}
+
+impl Gpu {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// If there is no adapter, or it refuses.
+    pub async fn open(wanted: Wanted) -> Result<Rc<Self>, GpuError> {
+        let adapter = adapter().await?;
+        let info = describe(&adapter, wanted);
+        let mut features = Features::empty();
+        features.set(Features::SHADER_F16, info.f16);
+        features.set(Features::SUBGROUP, info.subgroups);
+        let descriptor = DeviceDescriptor {
+            required_features: features,
+            required_limits: adapter.limits(),
+            ..DeviceDescriptor::default()
+        };
+        let opened = adapter.request_device(&descriptor).await;
+        let (device, queue) = opened.map_err(|error| GpuError::NoDevice(error.to_string()))?;
+        let health = Arc::new(Health::default());
+        let hears = Arc::clone(&health);
+        device.set_device_lost_callback(move |_, _| hears.lost.store(true, Ordering::Release));
+        let hears = Arc::clone(&health);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let mut first = hears.error.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert_with(|| error.to_string());
+        }));
+        Ok(Rc::new(Self {
+            device,
+            queue,
+            info,
+            health,
+            pipelines: RefCell::default(),
+        }))
+    }
+
+    /// What it is and can do.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Whether the device is gone, and everything on it.
+    pub fn is_lost(&self) -> bool {
+        self.health.lost.load(Ordering::Acquire)
+    }
+
+    /// Loses the device, as a driver's crash would.
+    pub fn lose(&self) {
+        self.health.lost.store(true, Ordering::Release);
+        self.device.destroy();
+    }
+
+    /// Fails if the device is lost or has reported an error.
+    pub(crate) fn check(&self) -> Result<(), ExecError> {
+        if self.is_lost() {
+            return Err(ExecError::DeviceLost);
+        }
+        let mut error = self.health.error.lock().unwrap_or_else(PoisonError::into_inner);
+        match error.take() {
+            Some(error) => Err(ExecError::Device(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The compiled pipeline of a kernel.
+    pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<Rc<Pipeline>, GpuError> {
+        if let Some(pipeline) = self.pipelines.borrow().get(kernel) {
+            return Ok(Rc::clone(pipeline));
+        }
+        let pipeline = Rc::new(self.compile(kernel)?);
+        let mut pipelines = self.pipelines.borrow_mut();
+        pipelines.insert(kernel.clone(), Rc::clone(&pipeline));
+        Ok(pipeline)
+    }
+
+    fn compile(&self, kernel: &Kernel) -> Result<Pipeline, GpuError> {
+        let text = shaders::join(kernel.operation, kernel.variant)?;
+        let bindings = shaders::bindings(&text);
+        let entry = |&(binding, access): &(u32, Access)| BindGroupLayoutEntry {
+            binding,
+            visibility: ShaderStages::COMPUTE,
+            ty: BindingType::Buffer {
+                ty: match access {
+                    Access::Uniform => BufferBindingType::Uniform,
+                    Access::Read => BufferBindingType::Storage { read_only: true },
+                    Access::Write => BufferBindingType::Storage { read_only: false },
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = bindings.iter().map(entry).collect();
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(kernel.operation),
+                entries: &entries,
+            });
+        let pipeline_layout =
+            self.device
+                .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                    label: Some(kernel.operation),
+                    bind_group_layouts: &[Some(&layout)],
+                    ..wgpu::PipelineLayoutDescriptor::default()
+                });
+        let constants = kernel.constants();
+        let module = self.device.create_shader_module(ShaderModuleDescriptor {
+            label: Some(kernel.operation),
+            source: ShaderSource::Wgsl(text.into()),
+        });
+        let compute = self
+            .device
+            .create_compute_pipeline(&ComputePipelineDescriptor {
+                label: Some(kernel.operation),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: PipelineCompilationOptions {
+                    constants: &constants,
+                    // Every kernel writes shared memory before it reads it.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            });
+        Ok(Pipeline {
+            compute,
+            layout,
+            bindings,
+        })
+    }
+
+    /// A new buffer of at least `bytes`, zeroed.
+    pub(crate) fn buffer(&self, label: &str, bytes: usize, usage: BufferUsages) -> Buffer {
+        Buffer(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            // Copies are whole words, and a binding holds at least one vector.
+            size: bytes.max(16).next_multiple_of(4) as u64,
+            usage,
+            mapped_at_creation: false,
+        }))
+    }
+
+    /// Reads a buffer made with [`BufferUsages::MAP_READ`], once what was submitted has run.
+    pub(crate) async fn map(&self, buffer: &Buffer, bytes: usize) -> Result<Vec<u8>, ExecError> {
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let (done, mapped) = oneshot::channel();
+        let range = ..bytes.next_multiple_of(4) as u64;
+        buffer.map_async(wgpu::MapMode::Read, range, move |result| {
+            // Nobody waits any more: the reader was dropped.
+            let _ = done.send(result);
+        });
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.device.poll(wgpu::PollType::wait_indefinitely()).is_err() {
+            return Err(ExecError::DeviceLost);
+        }
+        let mapped = mapped.await;
+        self.check()?;
+        let failed = |error: &dyn std::fmt::Display| ExecError::Device(error.to_string());
+        mapped.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+        let view = buffer.get_mapped_range(range).map_err(|e| failed(&e))?;
+        let data = view[..bytes].to_vec();
+        drop(view);
+        buffer.unmap();
+        Ok(data)
+    }
+}
+
+/// A buffer that is freed when it is dropped: in a browser it would otherwise stay until the
+/// garbage collector comes by, which knows nothing of the GPU's memory.
+#[derive(Debug)]
+pub(crate) struct Buffer(wgpu::Buffer);
+
+impl Deref for Buffer {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        &self.0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.0.destroy();
+    }
+}

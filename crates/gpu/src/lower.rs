@@ -1,0 +1,191 @@
+//! Lowering: a graph and the nodes somebody looks at become a list of dispatches over shared
+//! buffers. Whatever nobody looks at is computed on the way:
+//!
+//! - query, key and value of an attention, turned by their positions and appended: one dispatch;
+//! - scores, softmax and context: one;
+//! - a matrix product and the residual it is added to: one;
+//! - the gated half of a feed-forward, `silu(gate) ∘ up`: one;
+//! - with few rows, the RMS norm before a matrix product: none.
+
+mod fuse;
+mod kernels;
+
+use std::collections::{HashMap, HashSet};
+
+use glassformer_graph::lower::{Access, Uses, share_buffers};
+use glassformer_graph::{Bindings, Dim, ExecError, Graph, NodeId, Op, Shape, Symbol};
+
+use crate::kernel::{Dispatch, Place};
+use crate::store::Layout;
+
+use fuse::Fused;
+
+/// Rows of input up to which a matrix product is computed row by row, without tiles.
+pub const FEW_ROWS: usize = 4;
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sizes {
+    /// At most [`FEW_ROWS`] positions over all sequences.
+    pub few_positions: bool,
+    /// At most [`FEW_ROWS`] selected rows over all sequences.
+    pub few_selected: bool,
+    /// Sums may go through subgroups.
+    pub subgroups: bool,
+}
+
+impl Sizes {
+    /// Those of a run.
+    pub fn of(bindings: &Bindings, subgroups: bool) -> Self {
+        Self {
+            few_positions: bindings.batch * bindings.query_len <= FEW_ROWS,
+            few_selected: bindings.batch * bindings.rows <= FEW_ROWS,
+            subgroups,
+        }
+    }
+
+    /// Whether a value of this shape has few rows.
+    fn few(&self, shape: &Shape) -> bool {
+        if selected(shape) {
+            self.few_selected
+        } else {
+            self.few_positions
+        }
+    }
+}
+
+/// Whether a value has a row for each selected row instead of each position.
+fn selected(shape: &Shape) -> bool {
+    shape.leading().contains(&Dim::Symbol(Symbol::Rows))
+}
+
+/// A prepared list of dispatches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+    /// Shapes of the values that share each buffer, in turn.
+    pub buffers: Vec<Vec<Shape>>,
+    /// Nodes to keep, and where they are after the last dispatch.
+    pub keep: Vec<(NodeId, Place)>,
+}
+
+impl Plan {
+    /// Lowers `graph`, keeping its outputs and `taps`.
+    ///
+    /// # Errors
+    /// If an operation cannot be computed on the GPU.
+    pub fn lower(
+        graph: &Graph,
+        taps: &[NodeId],
+        layout: &Layout,
+        sizes: Sizes,
+    ) -> Result<Self, ExecError> {
+        let uses = Uses::new(graph, taps);
+        let fused = fuse::find(&uses, layout, sizes);
+        let lowering = Lowering {
+            place: places(graph),
+            uses: &uses,
+            layout,
+            sizes,
+        };
+        let mut at: HashMap<NodeId, &Fused> = HashMap::new();
+        let mut absorbed = HashSet::new();
+        for fused in &fused {
+            at.insert(fused.anchor(), fused);
+            absorbed.extend(fused.absorbed());
+        }
+        let mut steps = Vec::new();
+        for id in graph.ids() {
+            if let Some(fused) = at.get(&id) {
+                steps.push(lowering.fused(fused)?);
+            } else if !absorbed.contains(&id) {
+                steps.extend(lowering.single(id)?);
+            }
+        }
+        let keep = uses.wanted().into_iter().map(|id| (id, lowering.place[id.0]));
+        let keep = keep.filter(|(_, place)| !matches!(place, Place::Input(_)));
+        Ok(share(graph, steps, keep.collect()))
+    }
+
+    /// One line a dispatch, for people and for comparing lists.
+    pub fn describe(&self, graph: &Graph) -> Vec<String> {
+        let line = |dispatch: &Dispatch| {
+            let places: Vec<String> = dispatch
+                .bindings
+                .iter()
+                .map(|(number, place)| format!("{number}:{place:?}"))
+                .collect();
+            let node = &graph.node(dispatch.node).name;
+            format!("{} {node} {}", dispatch.kernel.operation, places.join(" "))
+        };
+        self.dispatches.iter().map(line).collect()
+    }
+}
+
+/// A dispatch whose places are still nodes, and what it reads and writes of them.
+struct Step {
+    dispatch: Dispatch,
+    access: Access,
+}
+
+/// Where each node's value is, before buffers are shared.
+fn places(graph: &Graph) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for id in graph.ids() {
+        let node = graph.node(id);
+        places.push(match node.op {
+            Op::Input => Place::Input(id),
+            Op::Reshape => places[node.inputs[0].0],
+            Op::Append { state } => Place::State(state),
+            _ => Place::Value(id.0),
+        });
+    }
+    places
+}
+
+/// Gives values shared buffers. What is kept is read by a last, imagined step.
+fn share(graph: &Graph, steps: Vec<Step>, mut keep: Vec<(NodeId, Place)>) -> Plan {
+    let value = |place: &Place| match place {
+        Place::Value(node) => Some(NodeId(*node)),
+        _ => None,
+    };
+    let mut accesses: Vec<Access> = steps.iter().map(|step| step.access.clone()).collect();
+    accesses.push(Access {
+        reads: keep.iter().filter_map(|(_, place)| value(place)).collect(),
+        writes: Vec::new(),
+    });
+    let (buffer_of, count) = share_buffers(&accesses, graph.nodes().len());
+    let mut buffers = vec![Vec::new(); count];
+    for (id, buffer) in graph.ids().zip(&buffer_of) {
+        if let Some(buffer) = buffer {
+            buffers[*buffer].push(graph.node(id).shape.clone());
+        }
+    }
+    let rename = |place: &mut Place| {
+        if let Place::Value(node) = place {
+            // Whatever is read was written before.
+            *node = buffer_of[*node].unwrap_or(usize::MAX);
+        }
+    };
+    let mut dispatches: Vec<Dispatch> = steps.into_iter().map(|step| step.dispatch).collect();
+    for dispatch in &mut dispatches {
+        dispatch.bindings.iter_mut().for_each(|(_, place)| rename(place));
+    }
+    keep.iter_mut().for_each(|(_, place)| rename(place));
+    Plan {
+        dispatches,
+        buffers,
+        keep,
+    }
+}
+
+struct Lowering<'a> {
+    uses: &'a Uses<'a>,
+    layout: &'a Layout,
+    sizes: Sizes,
+    place: Vec<Place>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! The shader files, joined: `//#include name` is replaced by `shaders/include/name.wgsl`, where
+//! the names `weights`, `input` and `lanes` stand for one of several files, chosen by [`Variant`].
+//! The joined text is what is validated, compiled and shown to whoever asks.
+
+use std::collections::HashSet;
+
+use crate::GpuError;
+use crate::weights::Format;
+
+/// Which of several includes of the same purpose a pipeline takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variant {
+    /// Layout of the weights.
+    pub weights: Option<Format>,
+    /// Whether input rows are whole vectors of four numbers.
+    pub aligned: bool,
+    /// Whether sums go through subgroups instead of shared memory.
+    pub subgroups: bool,
+}
+
+impl Variant {
+    fn file(self, name: &str) -> &str {
+        match (name, self.weights) {
+            ("weights", Some(Format::Q4)) => "weights_q4",
+            ("weights", Some(Format::Q8)) => "weights_q8",
+            ("weights", Some(Format::F16)) => "weights_f16",
+            ("weights", _) => "weights_f32",
+            ("input", _) if self.aligned => "input_vec4",
+            ("input", _) => "input_scalar",
+            ("lanes", _) if self.subgroups => "lanes_subgroup",
+            ("lanes", _) => "lanes_shared",
+            (name, _) => name,
+        }
+    }
+}
+
+macro_rules! files {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../shaders/", $folder, $name, ".wgsl")))),*]
+    };
+}
+
+/// One operation each.
+pub const OPERATIONS: &[(&str, &str)] = files!("":
+    "append", "attention_context", "attention_scores", "attention_vector", "elementwise",
+    "embedding", "gate_up_tile", "gate_up_vector", "linear_tile", "linear_vector",
+    "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "softmax",
+);
+
+/// What operations share.
+pub const INCLUDES: &[(&str, &str)] = files!("include/":
+    "dot_dense", "gate_up", "heads", "input_scalar", "input_vec4", "lanes_shared",
+    "lanes_subgroup", "linear", "mask", "project", "run", "silu", "tile_body", "unused_input",
+    "vector_body", "vectors", "weights_f16", "weights_f32", "weights_q4", "weights_q8",
+);
+
+const INCLUDE: &str = "//#include ";
+
+fn find(files: &[(&str, &'static str)], name: &str) -> Result<&'static str, GpuError> {
+    let file = files.iter().find(|(file, _)| *file == name);
+    file.map(|(_, text)| *text)
+        .ok_or_else(|| GpuError::Shader(format!("there is no shader file {name}")))
+}
+
+/// The whole text of an operation. A file that is included twice is there once.
+///
+/// # Errors
+/// If a file does not exist.
+pub fn join(operation: &str, variant: Variant) -> Result<String, GpuError> {
+    let mut text = String::new();
+    let mut seen = HashSet::new();
+    append(&mut text, find(OPERATIONS, operation)?, variant, &mut seen)?;
+    Ok(text)
+}
+
+fn append(
+    text: &mut String,
+    file: &str,
+    variant: Variant,
+    seen: &mut HashSet<String>,
+) -> Result<(), GpuError> {
+    for line in file.lines() {
+        let Some(name) = line.strip_prefix(INCLUDE) else {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        };
+        let name = variant.file(name.trim());
+        if seen.insert(name.to_owned()) {
+            append(text, find(INCLUDES, name)?, variant, seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a shader may do with a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Constant while it runs.
+    Uniform,
+    /// Read.
+    Read,
+    /// Read and written.
+    Write,
+}
+
+/// The bindings a joined text declares, by number.
+pub fn bindings(text: &str) -> Vec<(u32, Access)> {
+    let declared = |line: &str| {
+        let rest = line.strip_prefix("@group(0) @binding(")?;
+        let (number, rest) = rest.split_once(')')?;
+        let access = match rest.trim_start() {
+            rest if rest.starts_with("var<uniform>") => Access::Uniform,
+            rest if rest.starts_with("var<storage, read>") => Access::Read,
+            rest if rest.starts_with("var<storage, read_write>") => Access::Write,
+            _ => return None,
+        };
+        Some((number.parse().ok()?, access))
+    };
+    let mut bindings: Vec<_> = text.lines().filter_map(declared).collect();
+    bindings.sort_unstable_by_key(|(number, _)| *number);
+    bindings
+}
+
+/// Names of the `override` constants a joined text declares.
+pub fn constants(text: &str) -> HashSet<&str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("override "))
+        .filter_map(|rest| rest.split(':').next())
+        .collect()
+}

@@ -1,0 +1,295 @@
+//! Weights in the GPU's own layouts: repacked block by block while they stream in, so that they
+//! never stay in the memory they came through.
+//!
+//! A format's layout is described at the top of `shaders/include/weights_*.wgsl`.
+
+use glassformer_graph::{BLOCK, BlockStream, Encoding, ExecError, WeightDecl};
+use half::{bf16, f16};
+
+/// How the GPU stores a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// 4-bit blocks with scale and minimum.
+    Q4,
+    /// 8-bit blocks with a scale.
+    Q8,
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+/// Numbers to which dense rows are padded.
+const PAD: usize = 16;
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Q4, Self::Q8, Self::F16, Self::F32];
+
+    /// The format that holds an encoding's numbers exactly.
+    pub fn of(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Q4_0 | Encoding::Q4_1 => Self::Q4,
+            Encoding::Q8_0 => Self::Q8,
+            Encoding::F16 => Self::F16,
+            Encoding::F32 | Encoding::BF16 => Self::F32,
+        }
+    }
+
+    /// Whether scales are apart from the numbers.
+    pub fn has_scales(self) -> bool {
+        matches!(self, Self::Q4 | Self::Q8)
+    }
+
+    /// Bytes of the numbers of a row of `cols`.
+    pub fn row_bytes(self, cols: usize) -> usize {
+        match self {
+            Self::Q4 => cols / 2,
+            Self::Q8 => cols,
+            Self::F16 => cols.next_multiple_of(PAD) * 2,
+            Self::F32 => cols.next_multiple_of(PAD) * 4,
+        }
+    }
+
+    /// Bytes of one block's scale.
+    fn scale_bytes(self) -> usize {
+        match self {
+            Self::Q4 => 4,
+            Self::Q8 => 2,
+            Self::F16 | Self::F32 => 0,
+        }
+    }
+
+    /// Bytes of the scales of `rows` rows, in whole words.
+    pub fn scales_bytes(self, rows: usize, cols: usize) -> usize {
+        (rows * (cols / BLOCK) * self.scale_bytes()).next_multiple_of(4)
+    }
+}
+
+/// Where a matrix is in its buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matrix {
+    /// Its buffers' layout.
+    pub format: Format,
+    /// Which pair of buffers.
+    pub store: usize,
+    /// Its first row there.
+    pub row0: usize,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub cols: usize,
+}
+
+/// Bytes for a buffer, at an offset that WebGPU takes.
+#[derive(Debug, Default, PartialEq)]
+pub struct Patch {
+    /// From the buffer's beginning, a multiple of four.
+    pub offset: usize,
+    /// Whole words.
+    pub bytes: Vec<u8>,
+}
+
+/// Repacks one matrix.
+#[derive(Debug)]
+pub struct Filling {
+    blocks: BlockStream,
+    matrix: Matrix,
+    /// A scale or number whose word's other half is still to come.
+    half_word: Option<[u8; 2]>,
+}
+
+impl Filling {
+    /// Starts a matrix. Its first row must begin a word of scales: `row0 · cols / 32` even for Q8.
+    pub fn new(decl: &WeightDecl, encoding: Encoding, matrix: Matrix) -> Self {
+        Self {
+            blocks: BlockStream::new(decl, encoding),
+            matrix,
+            half_word: None,
+        }
+    }
+
+    /// Takes the next bytes of the file; gives what to write to the numbers and to the scales.
+    ///
+    /// # Errors
+    /// If more bytes come than the matrix has.
+    pub fn push(&mut self, decl: &WeightDecl, bytes: &[u8]) -> Result<[Patch; 2], ExecError> {
+        let Self {
+            blocks,
+            matrix,
+            half_word,
+        } = self;
+        let encoding = blocks.encoding();
+        let mut patches: Vec<[Patch; 2]> = Vec::new();
+        blocks.push(decl, bytes, |first, bytes| {
+            patches.push(repack(*matrix, encoding, half_word, first, bytes));
+        })?;
+        Ok(join(patches))
+    }
+
+    /// Checks that all came, and gives what is left to write to the scales.
+    ///
+    /// # Errors
+    /// If bytes are missing.
+    pub fn finish(&mut self, decl: &WeightDecl) -> Result<Patch, ExecError> {
+        self.blocks.check(decl)?;
+        let Some([a, b]) = self.half_word.take() else {
+            return Ok(Patch::default());
+        };
+        let Matrix {
+            format,
+            row0,
+            rows,
+            cols,
+            ..
+        } = self.matrix;
+        let end = (row0 + rows) * (cols / BLOCK) * format.scale_bytes();
+        Ok(Patch {
+            offset: end - 2,
+            bytes: vec![a, b, 0, 0],
+        })
+    }
+}
+
+/// A push gives at most a finished block and a run of blocks, one behind the other.
+fn join(patches: Vec<[Patch; 2]>) -> [Patch; 2] {
+    let mut patches = patches.into_iter();
+    let mut joined = patches.next().unwrap_or_default();
+    for next in patches {
+        for (patch, next) in joined.iter_mut().zip(next) {
+            if patch.bytes.is_empty() {
+                *patch = next;
+            } else {
+                patch.bytes.extend(next.bytes);
+            }
+        }
+    }
+    joined
+}
+
+fn repack(
+    matrix: Matrix,
+    encoding: Encoding,
+    half_word: &mut Option<[u8; 2]>,
+    first: usize,
+    bytes: &[u8],
+) -> [Patch; 2] {
+    let size = encoding.block_bytes();
+    let count = bytes.len() / size;
+    let Matrix { format, cols, .. } = matrix;
+    if !format.has_scales() {
+        let numbers = dense(matrix, encoding, half_word, first, bytes);
+        return [numbers, Patch::default()];
+    }
+    let before = matrix.row0 * (cols / BLOCK) + first;
+    let block_bytes = format.row_bytes(BLOCK);
+    let mut numbers = Vec::with_capacity(count * block_bytes);
+    let mut scales = Vec::with_capacity(count * format.scale_bytes() + 2);
+    let mut scales_at = before * format.scale_bytes();
+    if let Some(word) = half_word.take() {
+        scales.extend(word);
+        scales_at -= 2;
+    }
+    for block in bytes.chunks_exact(size) {
+        let (scale, rest) = block.split_at(2);
+        scales.extend_from_slice(scale);
+        let rest = match encoding {
+            Encoding::Q4_1 => {
+                scales.extend_from_slice(&rest[..2]);
+                &rest[2..]
+            }
+            Encoding::Q4_0 => {
+                // d·(q − 8) = d·q − 8d, and eight times an f16 is exact.
+                let d = f16::from_le_bytes([scale[0], scale[1]]).to_f32();
+                scales.extend(f16::from_f32(d * -8.0).to_le_bytes());
+                rest
+            }
+            _ => rest,
+        };
+        numbers.extend_from_slice(rest);
+    }
+    if scales.len() % 4 == 2 {
+        *half_word = scales.split_last_chunk().map(|(_, half)| *half);
+        scales.truncate(scales.len() - 2);
+    }
+    [
+        Patch {
+            offset: before * block_bytes,
+            bytes: numbers,
+        },
+        Patch {
+            offset: scales_at,
+            bytes: scales,
+        },
+    ]
+}
+
+/// Dense numbers go to padded rows; WebGPU zeroes buffers, so the padding needs no writing. Writes
+/// are whole words: an f16 without its neighbour waits for it, unless it ends a row.
+fn dense(
+    matrix: Matrix,
+    encoding: Encoding,
+    half_word: &mut Option<[u8; 2]>,
+    first: usize,
+    bytes: &[u8],
+) -> Patch {
+    let Matrix {
+        format, cols, row0, ..
+    } = matrix;
+    let element_bytes = encoding.block_bytes();
+    let width = if format == Format::F16 { 2 } else { 4 };
+    let stride = format.row_bytes(cols);
+    let place = |element: usize| (row0 + element / cols) * stride + element % cols * width;
+    let count = bytes.len() / element_bytes;
+    if count == 0 {
+        return Patch::default();
+    }
+    let waited = half_word.take();
+    let start = place(first) - waited.map_or(0, |half| half.len());
+    let end = place(first + count - 1) + width;
+    let mut out = vec![0; end - start];
+    if let Some(half) = waited {
+        out[..2].copy_from_slice(&half);
+    }
+    for (i, element) in bytes.chunks_exact(element_bytes).enumerate() {
+        let at = place(first + i) - start;
+        if encoding == Encoding::BF16 {
+            let wide = bf16::from_le_bytes([element[0], element[1]]).to_f32();
+            out[at..at + width].copy_from_slice(&wide.to_le_bytes());
+        } else {
+            out[at..at + width].copy_from_slice(element);
+        }
+    }
+    if out.len() % 4 == 2 {
+        if (first + count).is_multiple_of(cols) {
+            out.extend([0, 0]);
+        } else {
+            *half_word = out.split_last_chunk().map(|(_, half)| *half);
+            out.truncate(out.len() - 2);
+        }
+    }
+    Patch {
+        offset: start,
+        bytes: out,
+    }
+}
+
+/// A vector as f32.
+pub fn vector(encoding: Encoding, bytes: &[u8], out: &mut Vec<f32>) {
+    match encoding {
+        Encoding::F32 => {
+            let word = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            out.extend(bytes.chunks_exact(4).map(word));
+        }
+        Encoding::F16 => {
+            let word = |b: &[u8]| f16::from_le_bytes([b[0], b[1]]).to_f32();
+            out.extend(bytes.chunks_exact(2).map(word));
+        }
+        Encoding::BF16 => {
+            let word = |b: &[u8]| bf16::from_le_bytes([b[0], b[1]]).to_f32();
+            out.extend(bytes.chunks_exact(2).map(word));
+        }
+        // The layout takes no vector in blocks.
+        _ => {}
+    }
+}

@@ -1,0 +1,40 @@
+// query · keyᵀ · scale (+ bias), unseen pairs masked: query [batch, q_len, HEADS, HEAD_DIM], keys
+// → y [batch, HEADS, q_len, kv_len]. Dispatch: (kv_len / 64, batch · HEADS · q_len).
+//#include run
+//#include heads
+//#include mask
+@group(0) @binding(3) var<storage, read> query: array<f32>;
+@group(0) @binding(4) var<storage, read> keys: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>; // [HEADS, q_len, kv_len]
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let key = group.x * 64u + local;
+  let row = group.z * groups.y + group.y;
+  if (key >= run.kv_len || row >= run.positions * HEADS) {
+    return;
+  }
+  let q = row % run.q_len;
+  let head = row / run.q_len % HEADS;
+  let batch = row / run.q_len / HEADS;
+  let seen = visible(run.past_len + q);
+  var score = MASKED;
+  if (key >= seen.x && key < seen.y) {
+    let a = ((batch * run.q_len + q) * HEADS + head) * HEAD_DIM;
+    let b = kv_at(batch, key, head);
+    score = 0.0;
+    for (var i = 0u; i < HEAD_DIM; i++) {
+      score += query[a + i] * keys[b + i];
+    }
+    score *= SCALE;
+    if (BIAS) {
+      score += bias[(head * run.q_len + q) * run.kv_len + key];
+    }
+  }
+  y[row * run.kv_len + key] = score;
+}

@@ -1,0 +1,22 @@
+// Rows of a table by id: ids [rows] → y [rows, K]. Dispatch: (K / 16 / 64, rows).
+//#include weights
+//#include unused_input
+override K: u32;
+override ROW0: u32 = 0u; // where the table begins in a stack of matrices
+
+@group(0) @binding(3) var<storage, read> ids: array<u32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let k16 = group.x * 64u + local;
+  if (k16 * 16u >= K) {
+    return;
+  }
+  let m = group.y;
+  var w = weight16(ROW0 + ids[m], k16);
+  let at = m * K + k16 * 16u;
+  for (var i = 0u; i < min(16u, K - k16 * 16u); i++) {
+    y[at + i] = w[i / 4u][i % 4u];
+  }
+}

@@ -1,0 +1,35 @@
+// y = x · Wᵀ (+ bias) (+ other): x [rows, K] → y [rows, N].
+override N: u32;
+override K: u32;
+override ROW0: u32 = 0u;      // where W begins in a stack of matrices
+override BIAS: bool = false;
+override BIAS_AT: u32 = 0u;
+override RESIDUAL: bool = false;
+override PAIRS: u32 = (N + 1u) / 2u;
+
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> other: array<f32>;
+
+fn rows_of(pair: u32) -> vec2<u32> {
+  return ROW0 + vec2<u32>(pair * 2u, min(pair * 2u + 1u, N - 1u));
+}
+
+fn emit_one(m: u32, n: u32, sum: f32) {
+  if (n >= N) {
+    return;
+  }
+  var value = sum;
+  let at = m * N + n;
+  if (BIAS) {
+    value += vectors[BIAS_AT + n];
+  }
+  if (RESIDUAL) {
+    value += other[at];
+  }
+  y[at] = value;
+}
+
+fn emit(m: u32, pair: u32, dots: vec2<f32>) {
+  emit_one(m, pair * 2u, dots.x);
+  emit_one(m, pair * 2u + 1u, dots.y);
+}

@@ -1,0 +1,56 @@
+// 4-bit weights [rows, K]: w = d·q + m in blocks of 32. A block is one vec4 of words: byte n of
+// word v has element 4v + n in its low half and 16 + 4v + n in its high half. Its scale d and
+// minimum m are the two f16 of one word.
+@group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+const CHUNK: u32 = 32u;
+
+fn nibbles(word: u32, shift: u32) -> vec4<f32> {
+  // Centred: d·Σ q·x and m·Σ x are large and nearly cancel, and rounding would show.
+  let q = (vec4<u32>(word) >> (vec4<u32>(0u, 8u, 16u, 24u) + shift)) & vec4<u32>(15u);
+  return vec4<f32>(q) - 8.0;
+}
+
+// Sixteen neighbouring weights of a row.
+fn weight16(row: u32, k16: u32) -> mat4x4<f32> {
+  let block = row * (K / CHUNK) + k16 / 2u;
+  let q = quants[block];
+  let scale = unpack2x16float(scales[block]);
+  let shift = 4u * (k16 & 1u);
+  let min = vec4<f32>(scale.y + 8.0 * scale.x);
+  return mat4x4<f32>(
+    scale.x * nibbles(q.x, shift) + min,
+    scale.x * nibbles(q.y, shift) + min,
+    scale.x * nibbles(q.z, shift) + min,
+    scale.x * nibbles(q.w, shift) + min,
+  );
+}
+
+// One chunk of two rows times row m of the input, and the sum of the input's squares.
+fn dot_chunk(rows: vec2<u32>, chunk: u32, m: u32) -> vec3<f32> {
+  let blocks = rows * (K / CHUNK) + chunk;
+  let qa = quants[blocks.x];
+  let qb = quants[blocks.y];
+  var dots = vec2<f32>(0.0);
+  var sum = vec4<f32>(0.0);
+  var squares = 0.0;
+  for (var v = 0u; v < 4u; v++) {
+    let raw_low = input4(m, chunk * 8u + v);
+    let raw_high = input4(m, chunk * 8u + 4u + v);
+    squares += dot(raw_low, raw_low) + dot(raw_high, raw_high);
+    let low = gained(raw_low, chunk * 8u + v);
+    let high = gained(raw_high, chunk * 8u + 4u + v);
+    sum += low + high;
+    dots.x += dot(nibbles(qa[v], 0u), low) + dot(nibbles(qa[v], 4u), high);
+    dots.y += dot(nibbles(qb[v], 0u), low) + dot(nibbles(qb[v], 4u), high);
+  }
+  let a = unpack2x16float(scales[blocks.x]);
+  let b = unpack2x16float(scales[blocks.y]);
+  let total = dot(sum, vec4<f32>(1.0));
+  return vec3<f32>(
+    a.x * dots.x + (a.y + 8.0 * a.x) * total,
+    b.x * dots.y + (b.y + 8.0 * b.x) * total,
+    squares,
+  );
+}

@@ -1,0 +1,48 @@
+// 8-bit weights [rows, K]: w = d·q in blocks of 32 signed bytes, two vec4 of words each. The
+// scales of two blocks are the two f16 of one word.
+@group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+const CHUNK: u32 = 32u;
+
+fn bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+
+fn scale_of(block: u32) -> f32 {
+  let pair = unpack2x16float(scales[block / 2u]);
+  return select(pair.x, pair.y, (block & 1u) == 1u);
+}
+
+// Sixteen neighbouring weights of a row.
+fn weight16(row: u32, k16: u32) -> mat4x4<f32> {
+  let block = row * (K / CHUNK) + k16 / 2u;
+  let q = quants[row * (K / 16u) + k16];
+  let scale = scale_of(block);
+  return mat4x4<f32>(
+    scale * bytes(q.x),
+    scale * bytes(q.y),
+    scale * bytes(q.z),
+    scale * bytes(q.w),
+  );
+}
+
+// One chunk of two rows times row m of the input, and the sum of the input's squares.
+fn dot_chunk(rows: vec2<u32>, chunk: u32, m: u32) -> vec3<f32> {
+  let blocks = rows * (K / CHUNK) + chunk;
+  var dots = vec2<f32>(0.0);
+  var squares = 0.0;
+  for (var half = 0u; half < 2u; half++) {
+    let qa = quants[blocks.x * 2u + half];
+    let qb = quants[blocks.y * 2u + half];
+    for (var v = 0u; v < 4u; v++) {
+      let k4 = chunk * 8u + half * 4u + v;
+      let raw = input4(m, k4);
+      squares += dot(raw, raw);
+      let x = gained(raw, k4);
+      dots.x += dot(bytes(qa[v]), x);
+      dots.y += dot(bytes(qb[v]), x);
+    }
+  }
+  return vec3<f32>(scale_of(blocks.x) * dots.x, scale_of(blocks.y) * dots.y, squares);
+}
