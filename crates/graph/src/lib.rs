@@ -2,11 +2,14 @@
 //!
 //! This crate holds the description only: [`Op`]s with shapes over bounded symbols, the
 //! [`Builder`] that checks them, the finished [`Model`], and the [`Executor`] trait that the CPU
-//! and GPU implement. It knows no file format, does no arithmetic and no input or output.
+//! and GPU implement. Beside them,
+//! what every executor keeps of a token's logits ([`KeptLogits`]). It knows no file format and does
+//! no input or output.
 
 mod builder;
 mod encoding;
 mod exec;
+mod kept;
 mod model;
 mod op;
 mod shape;
@@ -17,6 +20,7 @@ pub use exec::{
     Backend, ExecError, Executor, Input, LocalFuture, Precision, Run, Select, SessionId, Tap,
     TapPolicy, Tensor,
 };
+pub use kept::{AT_ONE, KEPT, KeptLogits, LOG_SUMS, LogSum, inverse_temperature};
 pub use model::{
     Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, TableDecl, TableId, WeightDecl,
     WeightId,
