@@ -43,6 +43,8 @@ pub struct LogSum {
     pub low: f64,
     /// No more than this, but for the same.
     pub high: f64,
+    /// Whether it was interpolated between kept sums, or only lies within the bounds.
+    pub interpolated: bool,
 }
 
 impl LogSum {
@@ -50,6 +52,7 @@ impl LogSum {
         ln: f64::NEG_INFINITY,
         low: f64::NEG_INFINITY,
         high: f64::NEG_INFINITY,
+        interpolated: true,
     };
 }
 
@@ -71,7 +74,7 @@ impl KeptLogits {
             0 => (logits.len() as f64).ln() as f32,
             _ => sums[k].ln() as f32,
         });
-        let top = largest(logits, blocks);
+        let top = largest_of(logits, blocks);
         Some(Self { top, log_sums })
     }
 
@@ -141,6 +144,7 @@ impl KeptLogits {
                 ln: high,
                 low,
                 high,
+                interpolated: beyond == 0.0,
             };
         }
         let k = (0..end)
@@ -159,6 +163,7 @@ impl KeptLogits {
             ln: polynomial(&knots, k, beta).clamp(low, high),
             low,
             high,
+            interpolated: true,
         }
     }
 
@@ -197,9 +202,14 @@ fn block_max(block: &[f32]) -> f32 {
     all.fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// The [`KEPT`] largest, sorted. As many blocks as are kept hold a logit of at least the
+/// Id and value of the [`KEPT`] largest of `logits`, falling, ties by id.
+pub fn largest(logits: &[f32]) -> Vec<(u32, f32)> {
+    largest_of(logits, logits.chunks(BLOCK).map(block_max).collect())
+}
+
+/// As [`largest`], with the blocks' maxima. As many blocks as are kept hold a logit of at least the
 /// `KEPT`-th largest of their maxima, so nothing below it needs a second look.
-fn largest(logits: &[f32], mut blocks: Vec<f32>) -> Vec<(u32, f32)> {
+fn largest_of(logits: &[f32], mut blocks: Vec<f32>) -> Vec<(u32, f32)> {
     let maxima = blocks.clone();
     let least = if blocks.len() > KEPT {
         *blocks

@@ -20,7 +20,7 @@ pub use exec::{
     Backend, ExecError, Executor, Input, LocalFuture, Precision, Run, Select, SessionId, Tap,
     TapPolicy, Tensor,
 };
-pub use kept::{AT_ONE, KEPT, KeptLogits, LOG_SUMS, LogSum, inverse_temperature};
+pub use kept::{AT_ONE, KEPT, KeptLogits, LOG_SUMS, LogSum, inverse_temperature, largest};
 pub use model::{
     Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, TableDecl, TableId, WeightDecl,
     WeightId,

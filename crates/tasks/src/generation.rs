@@ -171,7 +171,9 @@ impl Generation {
                 total: self.prompt_len,
             }),
             Advance::Logits(logits) => {
-                let id = self.sampler.choose(&logits, &self.history)?;
+                let id = self
+                    .sampler
+                    .choose(&logits, &self.history, self.written().len())?;
                 Ok(self.write(id, log_softmax_at(&logits, id)))
             }
         }
