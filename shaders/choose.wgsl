@@ -307,6 +307,9 @@ fn main(@builtin(local_invocation_index) local: u32) {
       sums[k] += power;
     }
   }
+  if (local == 0u && !halted) {
+    records[record + SUMS_AT] = bitcast<u32>(f32(VOCAB));
+  }
   for (var k = 1u; k < SUMS; k++) {
     let sum = sum_all(local, sums[k]);
     if (local == 0u && !halted) {

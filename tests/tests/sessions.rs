@@ -7,9 +7,7 @@ mod small;
 
 use std::ops::Range;
 
-use glassformer_graph::{
-    ExecError, NodeId, Precision, SessionId, Tap, TapPolicy, Tensor,
-};
+use glassformer_graph::{ExecError, NodeId, Precision, SessionId, Tap, TapPolicy, Tensor};
 use golden::{Runner, max_diff};
 use small::{CONTEXT, VOCAB, ids, model, targets};
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use glassformer_engine::graph::NodeId;
-use glassformer_engine::protocol::Event;
+use glassformer_engine::protocol::{Branch, Event};
 use glassformer_engine::{Cancel, EngineError};
 use serde_json::json;
 
@@ -46,7 +46,13 @@ pub async fn generate(args: &Generate) -> Result {
     let prompt = args.prompt.prompt();
     let cancel = Cancel::default();
     let stats = engine
-        .generate(&prompt, args.settings(), &mut emit, &cancel)
+        .generate(
+            &prompt,
+            Branch::default(),
+            args.settings(),
+            &mut emit,
+            &cancel,
+        )
         .await?;
     if json {
         let result = json!({

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use glassformer_graph::{
     Backend, Encoding, ExecError, Executor, Graph, LocalFuture, Model, NodeId, Precision, Run,
-    Select, SessionId, Tap, Tensor, WeightId,
+    Select, SessionId, Tap, Tensor, WeightId, part,
 };
 
 use crate::kernels::Activations;
@@ -217,7 +217,13 @@ impl Executor for CpuExecutor {
                 let node = graph.and_then(|graph| graph.nodes().get(node.0));
                 ExecError::NotKept(node.map_or_else(|| entry.into(), |node| node.name.clone()))
             })?;
-            kept.iter().map(|tensor| part(tensor, select)).collect()
+            let part = |tensor: &Tensor| {
+                let (from, shape) = part(&tensor.shape, select)?;
+                let len: usize = shape.iter().product();
+                let data = tensor.data[from..from + len].to_vec();
+                Ok(Tensor { shape, data })
+            };
+            kept.iter().map(part).collect()
         })
     }
 
@@ -225,23 +231,4 @@ impl Executor for CpuExecutor {
         let plan = self.plan(entry, taps)?;
         Ok(plan.describe(graph(&self.model, entry)?))
     }
-}
-
-/// The part of a tensor at fixed indices of its first axes.
-fn part(tensor: &Tensor, select: Select<'_>) -> Result<Tensor> {
-    let mut data = tensor.data.as_slice();
-    let mut shape = tensor.shape.as_slice();
-    for &index in select {
-        let Some((&len, inner)) = shape.split_first().filter(|(len, _)| index < **len) else {
-            let (what, len) = ("Index", shape.first().copied().unwrap_or(0));
-            return Err(ExecError::OutOfRange { what, index, len });
-        };
-        let size = data.len() / len;
-        data = &data[index * size..(index + 1) * size];
-        shape = inner;
-    }
-    Ok(Tensor {
-        shape: shape.to_vec(),
-        data: data.to_vec(),
-    })
 }

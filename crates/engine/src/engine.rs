@@ -2,13 +2,14 @@
 
 use glassformer_cpu::CpuExecutor;
 use glassformer_graph::{Executor, Precision, SessionId};
-use glassformer_tasks::{Advance, GenerateSettings, Generation, Step, TaskError};
+use glassformer_tasks::{Advance, Branch, GenerateSettings, Generation, Held, Step, TaskError};
 use glassformer_text::{Message, SpecialTokens};
 use web_time::Instant;
 
 use crate::load::{Loaded, OnProgress};
 use crate::protocol::{
-    BackendChoice, Event, GenerateStats, ModelInfo, PrecisionChoice, Prompt, PromptToken,
+    self, BackendChoice, Event, GenerateStats, Kept, ModelInfo, PrecisionChoice, Prompt,
+    PromptToken,
 };
 use crate::{Cancel, EngineError, Files, heap_bytes, yield_now};
 
@@ -29,21 +30,44 @@ struct Ready {
     session: SessionId,
     loaded: Loaded,
     info: ModelInfo,
+    /// The tokens whose keys and values the session holds.
+    held: Vec<u32>,
 }
 
 impl Ready {
-    /// A generation behind these tokens, in the session made empty.
-    fn start(&mut self, ids: Vec<u32>, settings: GenerateSettings) -> Result<Generation> {
-        self.exec.truncate(self.session, 0)?;
+    /// A generation behind these tokens. The session is cut back to what it has in common with a
+    /// branch, so that a branch costs the run of one token; a new text starts from nothing, so that
+    /// its times mean the same every time.
+    fn start(
+        &mut self,
+        ids: Vec<u32>,
+        branch: Branch,
+        settings: GenerateSettings,
+    ) -> Result<Generation> {
+        // Should anything below fail, the session counts as empty.
+        let held = std::mem::take(&mut self.held);
+        let wanted = ids.iter().chain(&branch.written);
+        let common = wanted.zip(&held).take_while(|(a, b)| a == b).count();
+        let tokens = if branch == Branch::default() {
+            0
+        } else {
+            common
+        };
+        // The last token is run in any case: its logits are wanted.
+        let tokens = tokens.min((ids.len() + branch.written.len()).saturating_sub(1));
+        self.exec.truncate(self.session, tokens)?;
         let Loaded {
             model,
             context,
             tokenizer,
             ..
         } = &self.loaded;
-        let session = self.session;
+        let session = Held {
+            id: self.session,
+            tokens,
+        };
         Ok(Generation::start(
-            model, session, *context, tokenizer, ids, settings,
+            model, session, *context, tokenizer, ids, branch, settings,
         )?)
     }
 }
@@ -115,6 +139,7 @@ impl Engine {
             session,
             loaded,
             info,
+            held: Vec::new(),
         });
         Ok(&ready.info)
     }
@@ -168,11 +193,15 @@ impl Engine {
 
     /// Writes text, telling every step. On cancel it ends as stopped, with its statistics.
     ///
+    /// A `branch` that goes on from written tokens needs no more than the run of the last of them,
+    /// if the session still holds the others, and else runs them all again.
+    ///
     /// # Errors
-    /// If nothing is loaded, or the prompt or settings cannot be used.
+    /// If nothing is loaded, or the prompt, the branch or settings cannot be used.
     pub async fn generate(
         &mut self,
         prompt: &Prompt,
+        branch: Branch,
         settings: GenerateSettings,
         emit: &mut dyn FnMut(Event),
         cancel: &Cancel,
@@ -180,7 +209,7 @@ impl Engine {
         let start = Instant::now();
         let ids = self.encode(prompt)?;
         let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
-        let mut generation = ready.start(ids.clone(), settings)?;
+        let mut generation = ready.start(ids.clone(), branch, settings)?;
         let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());
         let tokens = ids.iter().map(|&id| PromptToken {
             id,
@@ -204,14 +233,21 @@ impl Engine {
                 }),
                 Step::Token(token) | Step::LastToken(token) => {
                     clock.token();
+                    let shown = generation.shown_ids(&token.kept);
+                    let text = |id: &u32| loaded.tokenizer.token_text(*id);
                     emit(Event::Token {
                         index: generation.written().len() as u32 - 1,
                         id: token.id,
                         text: token.text,
                         logprob: token.logprob,
+                        kept: Kept {
+                            logits: protocol::pack(&token.kept),
+                            texts: shown.iter().map(text).collect(),
+                        },
                     });
                 }
                 Step::Finished { reason, text } => {
+                    ready.held = generation.held().to_vec();
                     let stats = clock.stats();
                     emit(Event::Finished {
                         reason,
@@ -232,7 +268,8 @@ impl Engine {
     pub async fn top_logits(&mut self, prompt: &Prompt, count: usize) -> Result<TopLogits> {
         let ids = self.encode(prompt)?;
         let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
-        let mut generation = ready.start(ids.clone(), GenerateSettings::default())?;
+        let mut generation =
+            ready.start(ids.clone(), Branch::default(), GenerateSettings::default())?;
         let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());
         let data = loop {
             match generation.advance(exec).await? {

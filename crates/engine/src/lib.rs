@@ -23,4 +23,5 @@ pub use source::PathSource;
 pub use source::{ByteStream, MemorySource, Source};
 
 pub use glassformer_graph as graph;
+pub use glassformer_tasks as tasks;
 pub use glassformer_text as text;

@@ -6,9 +6,10 @@
 //! object; `files` of a [`ModelSource::Files`] load travel beside it, as `File` objects cannot be
 //! described by serde: `{ id, body, files: [File] }`.
 
+use glassformer_graph::{KeptLogits, LOG_SUMS};
 use serde::{Deserialize, Serialize};
 
-pub use glassformer_tasks::{FinishReason, GenerateSettings};
+pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
 
 /// A message with the id of the request it is, or answers. Id 0 is the worker's own news.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,11 @@ pub enum Request {
         prompt: Prompt,
         /// How to choose tokens.
         settings: GenerateSettings,
+        /// Where to leave the way the text would go by itself: a branch goes on behind written
+        /// tokens with a forced one, which comes as the first `Token`; a link restores a branch
+        /// by forcing its tokens in a text that starts anew. What is written is the same.
+        #[serde(default)]
+        branch: Branch,
     },
     /// Stop the load or generation with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load with `Cancelled`.
@@ -151,7 +157,7 @@ pub enum Event {
         /// One entry a token.
         tokens: Vec<PromptToken>,
     },
-    /// Prompt tokens computed so far.
+    /// Tokens of the prompt, and of what a branch goes on from, computed so far.
     Prefill {
         /// Done.
         done: u32,
@@ -169,6 +175,8 @@ pub enum Event {
         text: String,
         /// Natural log of its probability under the raw logits, before the sampler.
         logprob: f32,
+        /// The logits it was chosen from.
+        kept: Kept,
     },
     /// Writing ended.
     Finished {
@@ -188,6 +196,47 @@ pub enum Event {
         /// For whoever looks behind "more"; may be empty.
         detail: String,
     },
+}
+
+/// What is kept of a token's logits, and the names of the candidates one looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// [`KeptLogits`] as bytes (on the wire a `Uint8Array`), little-endian: 17 sums (f32), then
+    /// the ids (u32) of the listed tokens, then their logits (f32); at most 2,116 bytes. See
+    /// [`unpack`].
+    #[serde(with = "serde_bytes")]
+    pub logits: Vec<u8>,
+    /// Texts of the candidates that `stages` tells, in its order; bytes that are no whole
+    /// character appear as `<0xE2>`.
+    pub texts: Vec<String>,
+}
+
+/// [`Kept::logits`] of kept logits.
+pub fn pack(kept: &KeptLogits) -> Vec<u8> {
+    let sums = kept.log_sums.iter().flat_map(|sum| sum.to_le_bytes());
+    let ids = kept.top.iter().flat_map(|(id, _)| id.to_le_bytes());
+    let logits = kept.top.iter().flat_map(|(_, logit)| logit.to_le_bytes());
+    sums.chain(ids).chain(logits).collect()
+}
+
+/// Undoes [`pack`]; nothing if the bytes are not its own.
+pub fn unpack(bytes: &[u8]) -> Option<KeptLogits> {
+    let (words, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
+    let (sums, list) = words.split_at_checked(LOG_SUMS)?;
+    if list.is_empty() || list.len() % 2 != 0 {
+        return None;
+    }
+    let (ids, logits) = list.split_at(list.len() / 2);
+    let pairs = ids.iter().zip(logits);
+    Some(KeptLogits {
+        top: pairs
+            .map(|(id, logit)| (u32::from_le_bytes(*id), f32::from_le_bytes(*logit)))
+            .collect(),
+        log_sums: std::array::from_fn(|k| f32::from_le_bytes(sums[k])),
+    })
 }
 
 /// Where the bytes of a load come from.

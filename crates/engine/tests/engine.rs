@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use glassformer_engine::protocol::{
-    BackendChoice, Event, FinishReason, GenerateSettings, Origin, PrecisionChoice, Prompt,
+    BackendChoice, Branch, Event, FinishReason, Forced, GenerateSettings, Kept, Origin,
+    PrecisionChoice, Prompt,
 };
+use glassformer_engine::tasks::SHOWN;
 use glassformer_engine::{
-    Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, MemorySource, PathSource, Source,
+    Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, MemorySource, PathSource, Source, protocol,
 };
 
 fn golden(path: &str) -> PathBuf {
@@ -88,7 +90,7 @@ fn write(
             _ => {}
         }
     };
-    block_on(engine.generate(prompt, settings, &mut emit, cancel))?;
+    block_on(engine.generate(prompt, Branch::default(), settings, &mut emit, cancel))?;
     Ok((all, ids, why.unwrap()))
 }
 
@@ -297,4 +299,132 @@ fn requests_without_a_model_or_prompt_are_errors() {
     assert!(error.sentence().contains("empty"));
     let top = block_on(engine.top_logits(&plain("abc"), 3)).unwrap();
     assert!(top.top.len() == 3 && top.top[0].1 >= top.top[1].1);
+}
+
+/// Tokens with their log-probabilities and kept logits.
+type Told = Vec<(u32, u32, f32, Kept)>;
+
+/// Runs a branch: its tokens, and how many tokens of the prompt were read before the first.
+fn branch(engine: &mut Engine, settings: &GenerateSettings, branch: Branch) -> (Told, usize) {
+    let (mut told, mut read) = (Vec::new(), 0);
+    let mut emit = |event: Event| match event {
+        Event::Token {
+            index,
+            id,
+            logprob,
+            kept,
+            ..
+        } => told.push((index, id, logprob, kept)),
+        Event::Prefill { .. } => read += 1,
+        _ => {}
+    };
+    let prompt = plain(&"a text that is longer than one chunk ".repeat(3));
+    let (settings, cancel) = (settings.clone(), Cancel::default());
+    block_on(engine.generate(&prompt, branch, settings, &mut emit, &cancel)).unwrap();
+    (told, read)
+}
+
+#[test]
+fn a_branch_is_the_same_however_it_is_reached() {
+    let settings = GenerateSettings {
+        temperature: 1.2,
+        repetition_penalty: 1.1,
+        max_tokens: 14,
+        ..GenerateSettings::default()
+    };
+    let mut engine = tiny();
+    let (trunk, chunks) = branch(&mut engine, &settings, Branch::default());
+    assert!(trunk.len() > 9 && chunks > 0, "{} {chunks}", trunk.len());
+    let ids: Vec<u32> = trunk.iter().map(|(_, id, ..)| *id).collect();
+
+    // Another candidate at the sixth place: only the token before it is run again.
+    let kept = protocol::unpack(&trunk[6].3.logits).unwrap();
+    let shown = kept.top.iter().map(|(id, _)| *id);
+    let other = shown.take(9).find(|id| *id != ids[6] && *id > 10).unwrap();
+    let forced = vec![Forced {
+        position: 6,
+        id: other,
+    }];
+    let behind = Branch {
+        written: ids[..6].to_vec(),
+        forced: forced.clone(),
+    };
+    let (grown, chunks) = branch(&mut engine, &settings, behind.clone());
+    assert_eq!(chunks, 0);
+    assert_eq!((grown[0].0, grown[0].1), (6, other));
+    // The same distribution stood behind both tokens.
+    assert_eq!(grown[0].3, trunk[6].3);
+    let expected = kept.log_prob(kept.logit(other).unwrap());
+    assert!((f64::from(grown[0].2) - expected).abs() < 1e-5);
+
+    // From nothing, as a link restores it; and replayed by an engine that was started again.
+    let (restored, _) = branch(
+        &mut tiny(),
+        &settings,
+        Branch {
+            written: Vec::new(),
+            forced,
+        },
+    );
+    assert_eq!(restored[..6], trunk[..6]);
+    assert_eq!(restored[6..], grown);
+    let (replayed, chunks) = branch(&mut tiny(), &settings, behind);
+    assert!(chunks > 0);
+    let ids = |told: &Told| told.iter().map(|(_, id, ..)| *id).collect::<Vec<_>>();
+    assert_eq!(ids(&replayed), ids(&grown));
+
+    // Without a forced token it goes on as it would have.
+    let behind = Branch {
+        written: ids(&trunk)[..5].to_vec(),
+        forced: Vec::new(),
+    };
+    assert_eq!(branch(&mut engine, &settings, behind).0, trunk[5..]);
+}
+
+#[test]
+fn the_page_gets_what_the_engine_kept() {
+    let mut engine = tiny();
+    let (told, _) = branch(&mut engine, &greedy(3), Branch::default());
+    let loaded = engine.loaded().unwrap();
+    for (_, id, logprob, kept) in &told {
+        let logits = protocol::unpack(&kept.logits).unwrap();
+        assert_eq!(protocol::pack(&logits), kept.logits);
+        assert_eq!(logits.top[0].0, *id, "greedy");
+        assert!((logits.log_prob(logits.max()) - f64::from(*logprob)).abs() < 1e-6);
+        assert_eq!(kept.texts[0], loaded.tokenizer.token_text(*id));
+        assert_eq!(kept.texts.len(), SHOWN.min(logits.top.len()));
+    }
+    for bad in [&[][..], &[0; 3], &[0; 68], &[0; 72]] {
+        assert_eq!(protocol::unpack(bad), None);
+    }
+}
+
+#[test]
+fn branches_that_make_no_sense_are_refused() {
+    let mut engine = tiny();
+    let refused = |engine: &mut Engine, branch: Branch| {
+        let (mut quiet, cancel, prompt) = (|_| {}, Cancel::default(), plain("abc"));
+        let answer = engine.generate(&prompt, branch, greedy(4), &mut quiet, &cancel);
+        block_on(answer).unwrap_err().sentence()
+    };
+    let unknown = Branch {
+        written: vec![4_000_000],
+        forced: Vec::new(),
+    };
+    assert!(refused(&mut engine, unknown).contains("4000000"));
+    let long = Branch {
+        written: vec![20; DEFAULT_CONTEXT],
+        forced: Vec::new(),
+    };
+    assert!(refused(&mut engine, long).contains("tokens"));
+    assert!(
+        write(
+            &mut engine,
+            &plain("abc"),
+            greedy(4),
+            |_| {},
+            &Cancel::default()
+        )
+        .is_ok()
+    );
 }

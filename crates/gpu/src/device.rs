@@ -96,7 +96,9 @@ pub fn describe(adapter: &Adapter, wanted: Wanted) -> DeviceInfo {
     let (info, features) = (adapter.get_info(), adapter.features());
     let name = info.name.to_lowercase();
     let software = info.device_type == DeviceType::Cpu
-        || ["swiftshader", "llvmpipe", "warp"].iter().any(|s| name.contains(s));
+        || ["swiftshader", "llvmpipe", "warp"]
+            .iter()
+            .any(|s| name.contains(s));
     DeviceInfo {
         software,
         f16: wanted.f16 && features.contains(Features::SHADER_F16),
@@ -161,7 +163,11 @@ impl Gpu {
         if self.is_lost() {
             return Err(ExecError::DeviceLost);
         }
-        let mut error = self.health.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut error = self
+            .health
+            .error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match error.take() {
             Some(error) => Err(ExecError::Device(error)),
             None => Ok(()),
@@ -203,13 +209,13 @@ impl Gpu {
                 label: Some(kernel.operation),
                 entries: &entries,
             });
-        let pipeline_layout =
-            self.device
-                .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                    label: Some(kernel.operation),
-                    bind_group_layouts: &[Some(&layout)],
-                    ..wgpu::PipelineLayoutDescriptor::default()
-                });
+        let pipeline_layout = self
+            .device
+            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(kernel.operation),
+                bind_group_layouts: &[Some(&layout)],
+                ..wgpu::PipelineLayoutDescriptor::default()
+            });
         let constants = kernel.constants();
         let module = self.device.create_shader_module(ShaderModuleDescriptor {
             label: Some(kernel.operation),
@@ -259,7 +265,11 @@ impl Gpu {
             let _ = done.send(result);
         });
         #[cfg(not(target_arch = "wasm32"))]
-        if self.device.poll(wgpu::PollType::wait_indefinitely()).is_err() {
+        if self
+            .device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .is_err()
+        {
             return Err(ExecError::DeviceLost);
         }
         let mapped = mapped.await;

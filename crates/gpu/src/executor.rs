@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use glassformer_graph::{
-    Backend, Bindings, Encoding, ExecError, Executor, Graph, LocalFuture, Model, NodeId, Op,
-    Precision, Run, Select, SessionId, Tap, TapPolicy, Tensor, WeightId,
+    Backend, Bindings, Choice, Choosing, Encoding, ExecError, Executor, Graph, LocalFuture, Model,
+    NodeId, Op, Precision, Run, Select, SessionId, Tap, TapPolicy, Tensor, WeightId, part,
 };
 use wgpu::{BufferUsages, CommandEncoder, ComputePassDescriptor};
 
+use crate::choose::{Chooser, ONE_TOKEN, Stage};
 use crate::device::Gpu;
 use crate::kernel::Place;
 use crate::lower::{Plan, Sizes};
@@ -33,6 +34,7 @@ pub struct GpuExecutor {
     sessions: HashMap<SessionId, Session>,
     next_session: u32,
     plans: HashMap<PlanKey, Prepared>,
+    choosers: HashMap<SessionId, Chooser>,
 }
 
 impl GpuExecutor {
@@ -46,6 +48,7 @@ impl GpuExecutor {
             sessions: HashMap::new(),
             next_session: 0,
             plans: HashMap::new(),
+            choosers: HashMap::new(),
         }
     }
 
@@ -58,8 +61,9 @@ impl GpuExecutor {
     pub fn memory(&self) -> [usize; 3] {
         let weights = self.store.as_ref().map_or(0, |store| store.bytes);
         let sessions = self.sessions.values().map(Session::bytes).sum();
-        let values = self.plans.values().map(Prepared::bytes).sum();
-        [weights, sessions, values]
+        let values: usize = self.plans.values().map(Prepared::bytes).sum();
+        let choosing: usize = self.choosers.values().map(Chooser::bytes).sum();
+        [weights, sessions, values + choosing]
     }
 
     fn session(&self, id: SessionId) -> Result<&Session> {
@@ -235,13 +239,17 @@ impl Executor for GpuExecutor {
     }
 
     fn truncate(&mut self, session: SessionId, len: usize) -> Result<()> {
+        self.end_choosing(session);
         self.session_mut(session)?.truncate(len);
         Ok(())
     }
 
     fn close(&mut self, session: SessionId) {
+        self.end_choosing(session);
         self.sessions.remove(&session);
-        self.plans.values_mut().for_each(|plan| plan.forget(session));
+        self.plans
+            .values_mut()
+            .for_each(|plan| plan.forget(session));
     }
 
     fn len(&self, session: SessionId) -> Result<usize> {
@@ -250,6 +258,7 @@ impl Executor for GpuExecutor {
 
     fn run(&mut self, run: Run<'_>) -> Result<()> {
         self.gpu.check()?;
+        self.end_choosing(run.session);
         let model = Rc::clone(&self.model);
         let graph = graph(&model, run.entry)?;
         let session = self.session(run.session)?;
@@ -282,10 +291,72 @@ impl Executor for GpuExecutor {
                 let node = graph.and_then(|graph| graph.nodes().get(node.0));
                 ExecError::NotKept(node.map_or_else(|| entry.into(), |node| node.name.clone()))
             })?;
-            let parts = kept.iter().map(|value| part(value, select));
+            let parts = kept.iter().map(|value| part(&value.shape, select));
             let parts = parts.collect::<Result<Vec<_>>>()?;
             read_parts(&self.gpu, kept, parts).await
         })
+    }
+
+    fn begin_choosing(&mut self, choosing: &Choosing<'_>) -> Result<bool> {
+        self.gpu.check()?;
+        // A token that a penalty below 1 makes likelier may come from anywhere in the vocabulary.
+        if choosing.repetition_penalty < 1.0 || self.session(choosing.session)?.batch != 1 {
+            return Ok(false);
+        }
+        let model = Rc::clone(&self.model);
+        let graph = graph(&model, choosing.entry)?;
+        let (Some(ids), Some(rows)) = (graph.find("ids"), graph.find("rows")) else {
+            return Ok(false);
+        };
+        let key = self.key(graph, choosing.entry, &[], self.sizes(&ONE_TOKEN))?;
+        let mut prepared = Prepared::new(&self.gpu, self.lower(graph, &key)?)?;
+        let (id, store) = (choosing.session, self.store.as_ref().ok_or_else(no_model)?);
+        let session = self.sessions.get_mut(&id);
+        let session = session.ok_or_else(|| unknown_session(id))?;
+        let inputs: [(NodeId, &[u32]); 2] = [(ids, &[0]), (rows, &[0])];
+        prepared.begin(&self.gpu, graph, &inputs, &ONE_TOKEN, session.capacity)?;
+        let gpu = &self.gpu;
+        let stage = Stage {
+            gpu,
+            store,
+            id,
+            session,
+        };
+        let chooser = Chooser::new(&stage, prepared, ids, choosing)?;
+        self.choosers.insert(id, chooser);
+        Ok(true)
+    }
+
+    fn next_choice(&mut self, id: SessionId) -> LocalFuture<'_, Result<Option<Choice>>> {
+        Box::pin(async move {
+            let chooser = self.choosers.get_mut(&id);
+            let chooser = chooser.ok_or_else(|| unknown_session(id))?;
+            let session = self.sessions.get_mut(&id);
+            let session = session.ok_or_else(|| unknown_session(id))?;
+            let (gpu, store) = (&*self.gpu, self.store.as_ref().ok_or_else(no_model)?);
+            loop {
+                chooser.top_up(&mut Stage {
+                    gpu,
+                    store,
+                    id,
+                    session,
+                })?;
+                if let Some((choice, len)) = chooser.take() {
+                    session.len = len;
+                    if choice.id.is_none() {
+                        chooser.keep_logits(gpu, session);
+                    }
+                    return Ok(Some(choice));
+                }
+                if !chooser.arrive(gpu).await? {
+                    return Ok(None);
+                }
+            }
+        })
+    }
+
+    fn end_choosing(&mut self, session: SessionId) {
+        self.choosers.remove(&session);
     }
 
     fn steps(&mut self, entry: &str, taps: &[Tap]) -> Result<Vec<String>> {
@@ -300,23 +371,6 @@ impl Executor for GpuExecutor {
         let key = self.key(graph, entry, taps, self.sizes(&one))?;
         Ok(self.lower(graph, &key)?.describe(graph))
     }
-}
-
-/// The part of a kept value at fixed indices of its first axes: offset in elements and shape.
-fn part(value: &KeptValue, select: Select<'_>) -> Result<(usize, Vec<usize>)> {
-    let (mut offset, mut shape) = (0, value.shape.as_slice());
-    for &index in select {
-        let Some((&len, rest)) = shape.split_first() else {
-            break;
-        };
-        if index >= len {
-            let what = "Index";
-            return Err(ExecError::OutOfRange { what, index, len });
-        }
-        offset += index * rest.iter().product::<usize>();
-        shape = rest;
-    }
-    Ok((offset, shape.to_vec()))
 }
 
 /// Copies the parts behind each other, then reads them at once.

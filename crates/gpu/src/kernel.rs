@@ -46,7 +46,9 @@ impl Kernel {
 
     pub(crate) fn constants(&self) -> Vec<(&'static str, f64)> {
         let constants = self.constants.iter();
-        constants.map(|&(name, bits)| (name, f64::from_bits(bits))).collect()
+        constants
+            .map(|&(name, bits)| (name, f64::from_bits(bits)))
+            .collect()
     }
 }
 

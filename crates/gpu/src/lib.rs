@@ -4,6 +4,7 @@
 //! while they stream in, [`lower`] turns a graph and the taps asked for into dispatches, and
 //! [`GpuExecutor`] runs them. Everything keeps to WebGPU's default limits.
 
+mod choose;
 mod device;
 mod error;
 mod executor;

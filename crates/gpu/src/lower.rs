@@ -103,7 +103,10 @@ impl Plan {
                 steps.extend(lowering.single(id)?);
             }
         }
-        let keep = uses.wanted().into_iter().map(|id| (id, lowering.place[id.0]));
+        let keep = uses
+            .wanted()
+            .into_iter()
+            .map(|id| (id, lowering.place[id.0]));
         let keep = keep.filter(|(_, place)| !matches!(place, Place::Input(_)));
         Ok(share(graph, steps, keep.collect()))
     }
@@ -170,7 +173,10 @@ fn share(graph: &Graph, steps: Vec<Step>, mut keep: Vec<(NodeId, Place)>) -> Pla
     };
     let mut dispatches: Vec<Dispatch> = steps.into_iter().map(|step| step.dispatch).collect();
     for dispatch in &mut dispatches {
-        dispatch.bindings.iter_mut().for_each(|(_, place)| rename(place));
+        dispatch
+            .bindings
+            .iter_mut()
+            .for_each(|(_, place)| rename(place));
     }
     keep.iter_mut().for_each(|(_, place)| rename(place));
     Plan {

@@ -16,6 +16,7 @@ const WORD: usize = size_of::<f32>();
 
 /// Words of the buffer with a run's lengths; see `shaders/include/run.wgsl`.
 const RUN_WORDS: usize = 8;
+const CAPACITY_AT: usize = 5;
 
 /// A plan that can be encoded.
 #[derive(Debug)]
@@ -114,11 +115,39 @@ impl Prepared {
             batch * rows,
         ];
         let words = lengths.map(|n| n as u32);
-        gpu.queue.write_buffer(&self.run, 0, bytemuck::cast_slice(&words));
+        gpu.queue
+            .write_buffer(&self.run, 0, bytemuck::cast_slice(&words));
         Ok(())
     }
 
-    /// The buffer of a value that is kept.
+    /// The buffer with the lengths of its run.
+    pub(crate) fn lengths(&self) -> &Buffer {
+        &self.run
+    }
+
+    /// The buffer of an input.
+    pub(crate) fn input(&self, id: NodeId) -> Option<&Buffer> {
+        self.inputs.get(&id)
+    }
+
+    /// Tells the next runs that the session's states have grown; other lengths stay.
+    pub(crate) fn set_capacity(&self, gpu: &Gpu, capacity: usize) {
+        let at = (CAPACITY_AT * WORD) as u64;
+        let word = (capacity as u32).to_le_bytes();
+        gpu.queue.write_buffer(&self.run, at, &word);
+    }
+
+    /// The buffer of a node that is kept, after its run.
+    pub(crate) fn kept_value<'a>(
+        &'a self,
+        node: NodeId,
+        session: &'a Session,
+    ) -> Option<&'a Buffer> {
+        let kept = self.plan.keep.iter().find(|(id, _)| *id == node)?;
+        self.value(kept.1, session)
+    }
+
+    /// The buffer of a value.
     pub(crate) fn value<'a>(&'a self, place: Place, session: &'a Session) -> Option<&'a Buffer> {
         match place {
             Place::Value(i) => self.buffers.get(i),

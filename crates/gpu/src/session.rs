@@ -93,8 +93,7 @@ impl Session {
             if bytes as u64 > most {
                 return Err(ExecError::OutOfMemory { bytes });
             }
-            let usage =
-                BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+            let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
             let buffer = gpu.buffer("state", bytes, usage);
             if self.len > 0 {
                 for b in 0..self.batch {
@@ -143,7 +142,8 @@ impl Session {
         shape: Vec<usize>,
     ) {
         let total: usize = pieces.iter().map(|(_, len)| len).sum();
-        let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+        // Tokens are chosen from kept logits by a shader.
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
         let buffer = gpu.buffer("kept", total * FLOAT, usage);
         let mut to = 0;
         for &(from, len) in pieces.iter().filter(|(_, len)| *len > 0) {
@@ -160,6 +160,19 @@ impl Session {
             kept.steps.clear();
         }
         kept.steps.push(KeptValue { buffer, shape });
+    }
+
+    /// Replaces what was kept of a node by a copy of `source`.
+    pub(crate) fn rekeep(&mut self, gpu: &Gpu, entry: &str, node: NodeId, source: &wgpu::Buffer) {
+        let Some(kept) = self.kept.get_mut(&(entry.to_owned(), node)) else {
+            return;
+        };
+        if let Some(last) = kept.steps.last() {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let bytes = (last.shape.iter().product::<usize>() * FLOAT) as u64;
+            encoder.copy_buffer_to_buffer(source, 0, &last.buffer, 0, bytes);
+            gpu.queue.submit([encoder.finish()]);
+        }
     }
 
     pub(crate) fn kept(&self, entry: &str, node: NodeId) -> Option<&[KeptValue]> {

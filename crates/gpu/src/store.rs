@@ -49,7 +49,9 @@ impl Layout {
         let stacks = stacks(model, encodings);
         let stacked: HashSet<WeightId> = stacks.iter().flatten().copied().collect();
         let singles = (0..model.weights.len()).map(WeightId);
-        let singles = singles.filter(|id| !stacked.contains(id)).map(|id| vec![id]);
+        let singles = singles
+            .filter(|id| !stacked.contains(id))
+            .map(|id| vec![id]);
         for stack in stacks.iter().cloned().chain(singles) {
             layout.place(model, encodings, &stack, most)?;
         }
@@ -157,7 +159,12 @@ impl Layout {
 /// their nodes; only those that nothing else reads.
 fn stacks(model: &Model, encodings: &[Encoding]) -> Vec<Vec<WeightId>> {
     let mut uses: HashMap<WeightId, usize> = HashMap::new();
-    for op in model.entries.values().flat_map(|g| g.nodes()).map(|n| &n.op) {
+    for op in model
+        .entries
+        .values()
+        .flat_map(|g| g.nodes())
+        .map(|n| &n.op)
+    {
         if let Op::Linear { weight, .. } | Op::Embedding { weight } = op {
             *uses.entry(*weight).or_default() += 1;
         }
@@ -193,7 +200,10 @@ fn stacks(model: &Model, encodings: &[Encoding]) -> Vec<Vec<WeightId>> {
 #[derive(Debug)]
 enum Arriving {
     Matrix(Filling),
-    Vector { blocks: BlockStream, numbers: Vec<f32> },
+    Vector {
+        blocks: BlockStream,
+        numbers: Vec<f32>,
+    },
 }
 
 /// The buffers of a model.
@@ -212,7 +222,9 @@ impl Store {
     /// Makes the buffers and uploads the tables.
     pub(crate) fn new(gpu: &Gpu, model: &Model, encodings: &[Encoding]) -> Result<Self> {
         let limits = gpu.device.limits();
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let layout = Layout::new(model, encodings, most)?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
@@ -231,12 +243,11 @@ impl Store {
         let matrices = matrices.collect();
         for (table, &at) in model.tables.iter().zip(&layout.tables) {
             let bytes = bytemuck::cast_slice(&table.data);
-            gpu.queue.write_buffer(&vectors, (at * size_of::<f32>()) as u64, bytes);
+            gpu.queue
+                .write_buffer(&vectors, (at * size_of::<f32>()) as u64, bytes);
         }
         let arriving = |(i, decl): (usize, &WeightDecl)| match layout.weights[i] {
-            Weight::Matrix(matrix) => {
-                Arriving::Matrix(Filling::new(decl, encodings[i], matrix))
-            }
+            Weight::Matrix(matrix) => Arriving::Matrix(Filling::new(decl, encodings[i], matrix)),
             Weight::Vector(_) => Arriving::Vector {
                 blocks: BlockStream::new(decl, encodings[i]),
                 numbers: Vec::new(),
@@ -302,6 +313,7 @@ impl Store {
 
 fn patch(gpu: &Gpu, buffer: &Buffer, patch: &Patch) {
     if !patch.bytes.is_empty() {
-        gpu.queue.write_buffer(buffer, patch.offset as u64, &patch.bytes);
+        gpu.queue
+            .write_buffer(buffer, patch.offset as u64, &patch.bytes);
     }
 }

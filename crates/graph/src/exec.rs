@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use crate::{Encoding, Model, NodeId, WeightId};
+use crate::{Encoding, KeptLogits, Model, NodeId, WeightId};
 
 /// A future that stays on its thread, as everything in a browser's worker does.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -188,6 +188,60 @@ impl Tensor {
     }
 }
 
+/// Where the part at fixed indices of the first axes is in a value of `shape`: its first element
+/// and its own shape.
+///
+/// # Errors
+/// If an index or its axis does not exist.
+pub fn part(shape: &[usize], select: Select<'_>) -> Result<(usize, Vec<usize>), ExecError> {
+    let (mut offset, mut shape) = (0, shape);
+    for &index in select {
+        let Some((_, inner)) = shape.split_first().filter(|(len, _)| index < **len) else {
+            let (what, len) = ("Index", shape.first().copied().unwrap_or(0));
+            return Err(ExecError::OutOfRange { what, index, len });
+        };
+        offset += index * inner.iter().product::<usize>();
+        shape = inner;
+    }
+    Ok((offset, shape.to_vec()))
+}
+
+/// How a device is to choose tokens by itself, each from the logits of the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choosing<'a> {
+    /// Whose last run left the logits of the first. It holds one sequence.
+    pub session: SessionId,
+    /// The entry that continues it, with inputs `ids` and `rows`.
+    pub entry: &'a str,
+    /// Its logits, `[1, rows, vocab]`.
+    pub logits: NodeId,
+    /// Tokens that the repetition penalty knows.
+    pub history: &'a [u32],
+    /// Divides the logits; 0 takes the likeliest.
+    pub temperature: f32,
+    /// Keep this many of the likeliest; 0 keeps all.
+    pub top_k: u32,
+    /// Keep the smallest set of the likeliest that reaches this probability; 1 keeps all.
+    pub top_p: f32,
+    /// Drop what is less likely than this fraction of the likeliest; 0 keeps all.
+    pub min_p: f32,
+    /// Divides or multiplies the logits of tokens of the history; 1 is off.
+    pub repetition_penalty: f32,
+    /// One number in `0..1` for each token; as many tokens are chosen at most. Without
+    /// temperature they are not looked at.
+    pub draws: &'a [f32],
+}
+
+/// A token that a device chose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The token; `None` if what the device keeps does not decide it. Then nothing was chosen, the
+    /// session stays where it is, and the caller reads the logits.
+    pub id: Option<u32>,
+    /// What it was chosen from.
+    pub kept: KeptLogits,
+}
+
 /// Runs models. Only reading waits for the device; everything else returns at once.
 pub trait Executor {
     /// Where it computes.
@@ -233,6 +287,28 @@ pub trait Executor {
         node: NodeId,
         select: Select<'a>,
     ) -> LocalFuture<'a, Result<Vec<Tensor>, ExecError>>;
+
+    /// Starts choosing tokens on the device, several in flight, so that nobody waits for the way
+    /// there and back. Says whether it can; most cannot, and the caller chooses from the logits.
+    ///
+    /// # Errors
+    /// If the session did not just run the entry.
+    fn begin_choosing(&mut self, _: &Choosing<'_>) -> Result<bool, ExecError> {
+        Ok(false)
+    }
+
+    /// The next chosen token, or `None` after the last. Each token but the latest has been run:
+    /// the session's length grows with every call but the first. May be dropped while it waits.
+    fn next_choice(
+        &mut self,
+        session: SessionId,
+    ) -> LocalFuture<'_, Result<Option<Choice>, ExecError>> {
+        let (what, name) = ("choosing session", session.0.to_string());
+        Box::pin(async { Err(ExecError::Unknown { what, name }) })
+    }
+
+    /// Ends choosing. What was chosen ahead and not asked for is forgotten.
+    fn end_choosing(&mut self, _: SessionId) {}
 
     /// What would be dispatched for an entry with these taps, one line a step: the list is the
     /// same with and without the machinery of taps as long as none is asked for.

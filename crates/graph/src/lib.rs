@@ -2,12 +2,15 @@
 //!
 //! This crate holds the description only: [`Op`]s with shapes over bounded symbols, the
 //! [`Builder`] that checks them, the finished [`Model`], and the [`Executor`] trait that the CPU
-//! and GPU implement. It knows no file format, does no arithmetic and no input or output.
+//! and GPU implement. Beside them,
+//! what every executor keeps of a token's logits ([`KeptLogits`]). It knows no file format and does
+//! no input or output.
 
 mod blocks;
 mod builder;
 mod encoding;
 mod exec;
+mod kept;
 mod lengths;
 pub mod lower;
 mod model;
@@ -18,9 +21,10 @@ pub use blocks::BlockStream;
 pub use builder::Builder;
 pub use encoding::{BLOCK, Encoding};
 pub use exec::{
-    Backend, ExecError, Executor, Input, LocalFuture, Precision, Run, Select, SessionId, Tap,
-    TapPolicy, Tensor,
+    Backend, Choice, Choosing, ExecError, Executor, Input, LocalFuture, Precision, Run, Select,
+    SessionId, Tap, TapPolicy, Tensor, part,
 };
+pub use kept::{AT_ONE, KEPT, KeptLogits, LOG_SUMS, LogSum, inverse_temperature, largest};
 pub use model::{
     Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, TableDecl, TableId, WeightDecl,
     WeightId,

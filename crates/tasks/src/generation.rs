@@ -1,6 +1,8 @@
 //! Writing text, one step at a time.
 
-use glassformer_graph::{Executor, Graph, Input, Model, NodeId, Role, Run, SessionId};
+use glassformer_graph::{
+    ExecError, Executor, Graph, Input, KeptLogits, Model, NodeId, Role, Run, SessionId,
+};
 use glassformer_text::{StopStrings, TextStream, Tokenizer};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,27 @@ pub struct GeneratedToken {
     pub text: String,
     /// Natural log of its probability under the raw logits.
     pub logprob: f32,
+    /// The logits it was chosen from, as far as they are kept.
+    pub kept: KeptLogits,
+}
+
+/// A token that is to be written whatever is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forced {
+    /// Its place among the written tokens, from 0.
+    pub position: u32,
+    /// Vocabulary id.
+    pub id: u32,
+}
+
+/// Where a generation leaves the way it would go by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Branch {
+    /// Tokens that have been written already: they are taken as they are and not told again.
+    pub written: Vec<u32>,
+    /// Tokens to write in place of what is drawn; of two for one place the first counts.
+    pub forced: Vec<Forced>,
 }
 
 /// What one step did.
@@ -75,6 +98,15 @@ pub enum Advance {
     Full,
 }
 
+/// A session and how much of what is to be continued it holds already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Which.
+    pub id: SessionId,
+    /// Tokens of prompt and branch that it holds, and nothing behind them.
+    pub tokens: usize,
+}
+
 /// A generation in progress.
 #[derive(Debug)]
 pub struct Generation {
@@ -83,6 +115,7 @@ pub struct Generation {
     /// Prompt, then what was written.
     history: Vec<u32>,
     prompt_len: usize,
+    forced: Vec<Forced>,
     /// Tokens of the history that the session holds.
     done: usize,
     /// Most positions the session takes.
@@ -101,17 +134,19 @@ fn decoder(model: &Model) -> Option<(&Graph, NodeId)> {
 }
 
 impl Generation {
-    /// Starts behind `prompt` in an empty session that takes `context` positions.
+    /// Starts behind `prompt` and what `branch` says was written already, in a session that takes
+    /// `context` positions and holds the first `held` of those tokens.
     ///
     /// # Errors
-    /// If the prompt is empty or too long, a setting is out of range, or the model has no
-    /// `decode` entry.
+    /// If the prompt is empty or too long, a setting is out of range, a token is not in the
+    /// vocabulary, or the model has no `decode` entry.
     pub fn start(
         model: &Model,
-        session: SessionId,
+        session: Held,
         context: usize,
         tokenizer: &Tokenizer,
         prompt: Vec<u32>,
+        branch: Branch,
         settings: GenerateSettings,
     ) -> Result<Self> {
         settings.check()?;
@@ -119,26 +154,61 @@ impl Generation {
         if prompt.is_empty() {
             return Err(TaskError::EmptyPrompt);
         }
+        let len = tokenizer.vocab_size();
+        let forced = branch.forced.iter().map(|forced| forced.id);
+        if let Some(id) = forced
+            .chain(branch.written.iter().copied())
+            .find(|id| *id as usize >= len)
+        {
+            let (what, index) = ("Token", id as usize);
+            return Err(ExecError::OutOfRange { what, index, len }.into());
+        }
+        let prompt_len = prompt.len();
+        let mut history = prompt;
+        history.extend(&branch.written);
         // The last written token is never run, so a prompt may fill the context.
-        if prompt.len() > context {
+        if history.len() > context {
             return Err(TaskError::PromptTooLong {
-                tokens: prompt.len(),
+                tokens: history.len(),
                 most: context,
             });
         }
-        Ok(Self {
-            session,
+        let mut generation = Self {
+            session: session.id,
             logits,
-            prompt_len: prompt.len(),
-            history: prompt,
-            done: 0,
+            prompt_len,
+            // The last one is run in any case: its logits are wanted.
+            done: session.tokens.min(history.len() - 1),
+            history,
+            forced: branch.forced,
             context,
             end_ids: tokenizer.end_ids().to_vec(),
             stream: tokenizer.stream(),
             stops: StopStrings::new(settings.stop.clone()),
             sampler: Sampler::new(settings),
             finished: None,
-        })
+        };
+        for &id in &branch.written {
+            // Heard before; only what is held back matters.
+            if generation.stops.push(&generation.stream.push(id)).stopped {
+                generation.finished = Some(FinishReason::StopString);
+            }
+        }
+        if branch.written.len() >= generation.sampler.settings().max_tokens as usize {
+            generation.finished = Some(FinishReason::MaxTokens);
+        }
+        Ok(generation)
+    }
+
+    /// Prompt and written tokens that the session holds.
+    pub fn held(&self) -> &[u32] {
+        &self.history[..self.done]
+    }
+
+    /// Ids of the candidates that [`stages`](crate::stages()) tells of the latest token.
+    pub fn shown_ids(&self, kept: &KeptLogits) -> Vec<u32> {
+        let before = self.history.len().saturating_sub(1);
+        crate::shown_ids(kept, self.sampler.settings(), &self.history[..before])
     }
 
     /// Tokens of the prompt.
@@ -168,11 +238,17 @@ impl Generation {
             Advance::Full => Ok(self.finish(FinishReason::Context)),
             Advance::Prefill => Ok(Step::Prefill {
                 done: self.done,
-                total: self.prompt_len,
+                total: self.history.len(),
             }),
             Advance::Logits(logits) => {
-                let id = self.sampler.choose(&logits, &self.history)?;
-                Ok(self.write(id, log_softmax_at(&logits, id)))
+                let kept = KeptLogits::of(&logits).ok_or(TaskError::NotFinite)?;
+                let at = self.written().len();
+                let mut forced = self.forced.iter();
+                let id = match forced.find(|forced| forced.position as usize == at) {
+                    Some(forced) => forced.id,
+                    None => self.sampler.choose(&logits, &self.history, at)?,
+                };
+                Ok(self.write(id, log_softmax_at(&logits, id), kept))
             }
         }
     }
@@ -215,14 +291,19 @@ impl Generation {
     }
 
     /// Takes a chosen token.
-    fn write(&mut self, id: u32, logprob: f32) -> Step {
+    fn write(&mut self, id: u32, logprob: f32, kept: KeptLogits) -> Step {
         if self.end_ids.contains(&id) {
             return self.finish(FinishReason::End);
         }
         self.history.push(id);
         let piece = self.stops.push(&self.stream.push(id));
         let text = piece.emit;
-        let token = GeneratedToken { id, text, logprob };
+        let token = GeneratedToken {
+            id,
+            text,
+            logprob,
+            kept,
+        };
         if piece.stopped {
             self.finished = Some(FinishReason::StopString);
             return Step::LastToken(token);

@@ -3,8 +3,14 @@
 
 mod error;
 mod generation;
+mod ranking;
 mod sampling;
+mod stages;
 
 pub use error::TaskError;
-pub use generation::{Advance, FinishReason, GeneratedToken, Generation, PREFILL_CHUNK, Step};
-pub use sampling::{Candidate, GenerateSettings, Sampler, log_softmax_at};
+pub use generation::{
+    Advance, Branch, FinishReason, Forced, GeneratedToken, Generation, Held, PREFILL_CHUNK, Step,
+};
+pub use ranking::{Candidate, Cut};
+pub use sampling::{GenerateSettings, Sampler, log_softmax_at};
+pub use stages::{Fate, SHOWN, SamplerStep, Stage, Stages, shown_ids, stages};

@@ -4,11 +4,15 @@
 //! `_get_logits_processor`): repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //! With temperature 0 the likeliest token after the penalty is taken and nothing is drawn.
 
+use std::borrow::Cow;
+
+use glassformer_graph::largest;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::TaskError;
+use crate::ranking::{Candidate, Cut, Ranking, Weight, order};
 
 /// How tokens are chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,16 +81,9 @@ impl GenerateSettings {
     }
 }
 
-/// A token that may be drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
-    /// Vocabulary id.
-    pub id: u32,
-    /// After penalty and temperature, relative to the largest.
-    pub logit: f32,
-}
-
-/// Chooses tokens. The stream of random numbers is ChaCha8 from the seed, one number a draw.
+/// Chooses tokens. The stream of random numbers is ChaCha8 from the seed. The draw of the `i`-th
+/// written token, counted from 0, takes the `i`-th number, whatever was drawn or forced before: so
+/// a text that begins in the same way goes on in the same way, however it came to begin so.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     settings: GenerateSettings,
@@ -94,7 +91,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler at the start of its random stream.
+    /// A sampler of these settings.
     pub fn new(settings: GenerateSettings) -> Self {
         let random = ChaCha8Rng::seed_from_u64(u64::from(settings.seed));
         Self { settings, random }
@@ -105,11 +102,17 @@ impl Sampler {
         &self.settings
     }
 
-    /// Chooses the next token from `logits [vocab]` and the tokens so far, prompt included.
+    /// Chooses the `index`-th token to write from `logits [vocab]` and the tokens so far, prompt
+    /// included.
     ///
     /// # Errors
     /// If a logit is no number.
-    pub fn choose(&mut self, logits: &[f32], history: &[u32]) -> Result<u32, TaskError> {
+    pub fn choose(
+        &mut self,
+        logits: &[f32],
+        history: &[u32],
+        index: usize,
+    ) -> Result<u32, TaskError> {
         if logits.is_empty() || !logits.iter().all(|l| l.is_finite()) {
             return Err(TaskError::NotFinite);
         }
@@ -118,6 +121,8 @@ impl Sampler {
             let likeliest = kept.first().map(|(c, _)| c.id);
             return likeliest.ok_or(TaskError::NotFinite);
         }
+        // Positions count in words of 32 bits.
+        self.random.set_word_pos(2 * index as u128);
         // 53 random bits fill an f64's mantissa.
         let unit = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         let mut left = unit * kept.iter().map(|(_, p)| f64::from(*p)).sum::<f64>();
@@ -136,108 +141,68 @@ impl GenerateSettings {
     /// The tokens that may be drawn and their probabilities, likeliest first (ties by id). Never
     /// empty for non-empty logits. With temperature 0 it is the likeliest token alone.
     pub fn distribution(&self, logits: &[f32], history: &[u32]) -> Vec<(Candidate, f32)> {
-        let mut candidates: Vec<Candidate> = (0..)
-            .zip(logits)
-            .map(|(id, &logit)| Candidate { id, logit })
-            .collect();
-        penalise(&mut candidates, history, self.repetition_penalty);
+        let mut logits = Cow::Borrowed(logits);
+        if self.repetition_penalty != 1.0 {
+            for id in distinct(history) {
+                if let Some(logit) = logits.to_mut().get_mut(id as usize) {
+                    *logit = self.penalised(*logit);
+                }
+            }
+        }
+        let head = largest(&logits);
+        let Some(&(id, max)) = head.first() else {
+            return Vec::new();
+        };
         if self.temperature == 0.0 {
-            let best = candidates
-                .into_iter()
-                .reduce(|a, b| if before(&b, &a) { b } else { a });
-            return best.map(|best| (best, 1.0)).into_iter().collect();
+            return vec![(Candidate { id, logit: 0.0 }, 1.0)];
         }
-        // Relative to the largest, so that no temperature, however small, overflows upwards.
-        let max = candidates.iter().fold(f32::MIN, |max, c| max.max(c.logit));
-        for candidate in &mut candidates {
-            candidate.logit = (candidate.logit - max) / self.temperature;
+        let candidate = |(id, logit)| Candidate {
+            id,
+            logit: self.tempered(logit, max),
+        };
+        // Usually a few hundred tokens hold all that is kept, and sorting the whole vocabulary
+        // would cost more than the model's last layer.
+        let head: Vec<Candidate> = head.into_iter().map(candidate).collect();
+        let weight = |logit: f32| f64::from(self.tempered(logit, max).exp());
+        let total: f64 = logits.iter().map(|logit| weight(*logit)).sum();
+        let listed: f64 = head.iter().map(|c| f64::from(c.logit).exp()).sum();
+        let rest = Weight::exact((total - listed).max(0.0));
+        let most = head.last().map_or(0.0, |c| f64::from(c.logit).exp());
+        let ranking = Ranking::new(&head, logits.len() - head.len(), rest, most);
+        let cuts = ranking.cuts(self);
+        let told = cuts.iter().all(|left| left.cut != Cut::Beyond);
+        let [.., last] = cuts;
+        if told && last.others == 0 && head.len() < logits.len() {
+            return ranking.probabilities(last);
         }
-        keep_top_k(&mut candidates, self.top_k as usize);
-        let mut kept = probabilities(candidates, self.top_p);
-        keep_top_p(&mut kept, self.top_p);
-        let least = self.min_p * kept.first().map_or(0.0, |(_, p)| *p);
-        kept.retain(|(_, p)| *p >= least);
-        let total: f32 = kept.iter().map(|(_, p)| p).sum();
-        for (_, p) in &mut kept {
-            *p /= total;
+        let mut all: Vec<Candidate> = (0..).zip(logits.iter().copied()).map(candidate).collect();
+        all.sort_unstable_by(order);
+        let ranking = Ranking::all(&all);
+        let [.., last] = ranking.cuts(self);
+        ranking.probabilities(last)
+    }
+
+    /// A seen token's logit after the repetition penalty.
+    pub(crate) fn penalised(&self, logit: f32) -> f32 {
+        if logit < 0.0 {
+            logit * self.repetition_penalty
+        } else {
+            logit / self.repetition_penalty
         }
-        kept
+    }
+
+    /// Relative to the largest, so that no temperature, however small, overflows upwards.
+    pub(crate) fn tempered(&self, logit: f32, max: f32) -> f32 {
+        (logit - max) / self.temperature
     }
 }
 
-/// Whether `a` ranks before `b`.
-fn before(a: &Candidate, b: &Candidate) -> bool {
-    order(a, b).is_lt()
-}
-
-/// By falling logit, then by id, so that the order never depends on how it was sorted.
-fn order(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
-    b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
-}
-
-fn penalise(candidates: &mut [Candidate], history: &[u32], penalty: f32) {
-    if penalty == 1.0 {
-        return;
-    }
+/// Tokens that occurred, once each, in ascending order.
+pub(crate) fn distinct(history: &[u32]) -> Vec<u32> {
     let mut seen = history.to_vec();
     seen.sort_unstable();
     seen.dedup();
-    for id in seen {
-        if let Some(candidate) = candidates.get_mut(id as usize) {
-            if candidate.logit < 0.0 {
-                candidate.logit *= penalty;
-            } else {
-                candidate.logit /= penalty;
-            }
-        }
-    }
-}
-
-fn keep_top_k(candidates: &mut Vec<Candidate>, k: usize) {
-    if k == 0 || k >= candidates.len() {
-        return;
-    }
-    let (_, last, _) = candidates.select_nth_unstable_by(k - 1, order);
-    let least = last.logit;
-    candidates.retain(|candidate| candidate.logit >= least);
-}
-
-/// Probabilities, sorted as far as top-p may need: usually a few hundred tokens hold all it
-/// keeps, and sorting the whole vocabulary would cost more than the model's last layer.
-fn probabilities(mut candidates: Vec<Candidate>, top_p: f32) -> Vec<(Candidate, f32)> {
-    const HEAD: usize = 256;
-    let max = candidates.iter().fold(f32::MIN, |max, c| max.max(c.logit));
-    let weight = |c: &Candidate| (c.logit - max).exp();
-    let total: f64 = candidates.iter().map(|c| f64::from(weight(c))).sum();
-    let probability = |c: &Candidate| (f64::from(weight(c)) / total) as f32;
-    if candidates.len() > HEAD && top_p < 1.0 {
-        candidates.select_nth_unstable_by(HEAD - 1, order);
-        let head: f32 = candidates[..HEAD].iter().map(probability).sum();
-        if head > top_p + 1e-4 {
-            candidates.truncate(HEAD);
-        }
-    }
-    candidates.sort_unstable_by(order);
-    candidates
-        .into_iter()
-        .map(|c| (c, probability(&c)))
-        .collect()
-}
-
-/// Keeps tokens until their probabilities reach `top_p`: a token stays if those before it sum to
-/// less.
-fn keep_top_p(kept: &mut Vec<(Candidate, f32)>, top_p: f32) {
-    if top_p >= 1.0 {
-        return;
-    }
-    let mut before = 0.0f64;
-    let enough = kept.iter().position(|(_, p)| {
-        before += f64::from(*p);
-        before >= f64::from(top_p)
-    });
-    if let Some(last) = enough {
-        kept.truncate(last + 1);
-    }
+    seen
 }
 
 /// Natural log of a token's probability under raw logits.

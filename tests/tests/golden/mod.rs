@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use glassformer_cpu::CpuExecutor;
-use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
 use glassformer_engine::{Cancel, Files, Loaded, MemorySource, PathSource, Source, registry};
+use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
 use glassformer_graph::{
     ExecError, Executor, Graph, Input, NodeId, Precision, Role, Run, SessionId, Stack, Tap,
     TapPolicy, Tensor,

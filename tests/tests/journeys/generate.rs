@@ -1,7 +1,7 @@
 //! Writing text: the numbers are the engine's, Stop works, links restore the page.
 
 use glassformer_engine::protocol::{
-    BackendChoice, Event, GenerateSettings, PrecisionChoice, Prompt,
+    BackendChoice, Branch, Event, GenerateSettings, PrecisionChoice, Prompt,
 };
 use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, Files, PathSource};
 
@@ -39,7 +39,7 @@ fn natively(journey: &Journey, text: &str, settings: GenerateSettings) -> Vec<(u
             .unwrap();
         let prompt = Prompt::Chat { text: text.into() };
         engine
-            .generate(&prompt, settings, &mut emit, &cancel)
+            .generate(&prompt, Branch::default(), settings, &mut emit, &cancel)
             .await
             .unwrap();
     });

@@ -61,7 +61,9 @@ fn scope() -> DedicatedWorkerGlobalScope {
 }
 
 fn post(id: u32, body: Event) {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    // Kept logits as typed arrays: two kilobytes a token, copied at once.
+    let serializer =
+        serde_wasm_bindgen::Serializer::json_compatible().serialize_bytes_as_arrays(false);
     match (Envelope { id, body }).serialize(&serializer) {
         Ok(message) => {
             // Posting plain objects does not fail.
@@ -206,10 +208,14 @@ impl Worker {
                 );
                 Ok(())
             }
-            Request::Generate { prompt, settings } => {
+            Request::Generate {
+                prompt,
+                settings,
+                branch,
+            } => {
                 let mut emit = |event| post(id, event);
                 self.engine
-                    .generate(&prompt, settings, &mut emit, &cancel)
+                    .generate(&prompt, branch, settings, &mut emit, &cancel)
                     .await?;
                 Ok(())
             }

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 
 use glassformer_graph::lower::{Attention, Uses};
-use glassformer_graph::{
-    Binary, Dim, NodeId, Op, RopeLayout, StateId, TableId, Unary, WeightId,
-};
+use glassformer_graph::{Binary, Dim, NodeId, Op, RopeLayout, StateId, TableId, Unary, WeightId};
 
 use super::Sizes;
 use crate::store::Layout;

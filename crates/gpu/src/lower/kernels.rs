@@ -321,10 +321,11 @@ impl Lowering<'_> {
             Op::Append { .. } => {
                 let (heads, row) = self.rows_of_heads(node.inputs[0]);
                 let kernel = Kernel::new("append", plain).count("WIDTH", heads * width);
-                Bound::new()
-                    .read(at::X, place(0))
-                    .write(at::Y, y)
-                    .dispatch(id, kernel, [Count::fixed(heads * width, THREADS), row])
+                Bound::new().read(at::X, place(0)).write(at::Y, y).dispatch(
+                    id,
+                    kernel,
+                    [Count::fixed(heads * width, THREADS), row],
+                )
             }
             Op::AttentionScores { scale, mask: kind } => {
                 let kernel = Kernel::new("attention_scores", plain);
@@ -346,10 +347,11 @@ impl Lowering<'_> {
                     return Err(unsupported("a softmax over something else than keys"));
                 };
                 let kernel = Kernel::new("softmax", plain).count("ROWS", *heads);
-                Bound::new()
-                    .read(at::X, place(0))
-                    .write(at::Y, y)
-                    .dispatch(id, kernel, [Count::fixed(1, 1), leading(1)])
+                Bound::new().read(at::X, place(0)).write(at::Y, y).dispatch(
+                    id,
+                    kernel,
+                    [Count::fixed(1, 1), leading(1)],
+                )
             }
             Op::AttentionContext => {
                 let kernel = Kernel::new("attention_context", plain);

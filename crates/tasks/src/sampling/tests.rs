@@ -26,7 +26,7 @@ fn slope() -> Vec<f32> {
 #[test]
 fn greedy_takes_the_first_of_the_likeliest() {
     let mut sampler = Sampler::new(settings(|s| s.temperature = 0.0));
-    assert_eq!(sampler.choose(&[0.5, 2.0, 2.0, -1.0], &[]).unwrap(), 1);
+    assert_eq!(sampler.choose(&[0.5, 2.0, 2.0, -1.0], &[], 0).unwrap(), 1);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn penalty_pushes_seen_tokens_down_whatever_their_sign() {
     });
     let chosen = |logits: &[f32], history: &[u32]| {
         Sampler::new(settings.clone())
-            .choose(logits, history)
+            .choose(logits, history, 0)
             .unwrap()
     };
     assert_eq!(chosen(&[3.0, 2.0], &[0, 0]), 1);
@@ -87,12 +87,16 @@ fn draws_follow_the_distribution_and_the_seed() {
     let draw = |seed| {
         let mut sampler = Sampler::new(settings(|s| s.seed = seed));
         (0..3000)
-            .map(|_| sampler.choose(&logits, &[]).unwrap())
+            .map(|index| sampler.choose(&logits, &[], index).unwrap())
             .collect::<Vec<_>>()
     };
     let (a, b, c) = (draw(1), draw(1), draw(2));
     assert_eq!(a, b);
     assert_ne!(a, c);
+    // A draw depends on its place alone, not on the draws before it.
+    let mut late = Sampler::new(settings(|s| s.seed = 1));
+    let at = [2999, 7, 1000].map(|index| late.choose(&logits, &[], index).unwrap());
+    assert_eq!(at, [a[2999], a[7], a[1000]]);
     let total: f32 = logits.iter().map(|l| l.exp()).sum();
     for (id, logit) in logits.iter().enumerate() {
         let expected = logit.exp() / total;
@@ -106,10 +110,10 @@ fn draws_follow_the_distribution_and_the_seed() {
 fn logits_that_are_no_numbers_are_an_error() {
     let mut sampler = Sampler::new(settings(|_| ()));
     assert_eq!(
-        sampler.choose(&[0.0, f32::NAN], &[]),
+        sampler.choose(&[0.0, f32::NAN], &[], 0),
         Err(TaskError::NotFinite)
     );
-    assert_eq!(sampler.choose(&[], &[]), Err(TaskError::NotFinite));
+    assert_eq!(sampler.choose(&[], &[], 0), Err(TaskError::NotFinite));
 }
 
 #[test]
@@ -124,7 +128,11 @@ fn the_smallest_temperature_is_almost_greedy() {
         let kept = settings.distribution(&logits, &[2]);
         assert_eq!(kept.len(), 1, "{kept:?}");
         assert!((kept[0].1 - 1.0).abs() < 1e-6);
-        assert!(Sampler::new(settings.clone()).choose(&logits, &[2]).is_ok());
+        assert!(
+            Sampler::new(settings.clone())
+                .choose(&logits, &[2], 0)
+                .is_ok()
+        );
     }
 }
 
