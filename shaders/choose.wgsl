@@ -175,14 +175,14 @@ fn collect(local: u32, length: u32) {
   }
   // Of the equal ones at the end, the lowest ids; nearly always it is one.
   let count = workgroupUniformLoad(&ties);
-  var from = 0u;
+  var next = 0u;
   for (var tie = 0u; tie < count; tie++) {
     if (local == 0u) {
       atomicStore(&lowest, 0xffffffffu);
     }
     workgroupBarrier();
     for (var i = local; i < VOCAB; i += 256u) {
-      if (i >= from && key_of(logits[i]) == cut.x) {
+      if (i >= next && key_of(logits[i]) == cut.x) {
         atomicMin(&lowest, i);
         break;
       }
@@ -193,7 +193,7 @@ fn collect(local: u32, length: u32) {
       keys[cut.y + tie] = cut.x;
       list[cut.y + tie] = id;
     }
-    from = id + 1u;
+    next = id + 1u;
     workgroupBarrier();
   }
   sort(local);

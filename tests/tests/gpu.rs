@@ -3,12 +3,46 @@
 
 mod golden;
 
-use glassformer_graph::Precision;
-use golden::{Worst, max_diff, top_two};
+use futures::executor::block_on;
+use glassformer_graph::{Choosing, Precision, Role};
+use glassformer_text::SpecialTokens;
+use golden::{DECODE, Runner, Worst, max_diff, top_two};
 
 /// A prompt of two chunks, in English and code.
 const PROMPT: &str = "The lighthouse keeper wrote in her diary every evening. On the last page she said: \
     fn main() { let x = 42; println!(\"{x}\"); } and then, after a long silence,";
+
+fn encode(runner: &Runner) -> Vec<u32> {
+    let tokenizer = &runner.loaded.tokenizer;
+    tokenizer.encode(PROMPT, SpecialTokens::Add).unwrap()
+}
+
+/// Tokens a device chooses by itself after `prompt`, with temperature 0.
+fn chosen(gpu: &mut Runner, prompt: &[u32], n: usize) -> Vec<u32> {
+    let session = gpu.open(1);
+    let last = prompt.len() as u32 - 1;
+    gpu.run(session, prompt, &[last], &[]).unwrap();
+    let choosing = Choosing {
+        session,
+        entry: DECODE,
+        logits: gpu.role(Role::Logits),
+        history: prompt,
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        draws: &vec![0.0; n],
+    };
+    assert!(gpu.exec.begin_choosing(&choosing).unwrap());
+    let mut ids = Vec::new();
+    while let Some(choice) = block_on(gpu.exec.next_choice(session)).unwrap() {
+        ids.push(choice.id.unwrap());
+        assert_eq!(gpu.exec.len(session).unwrap(), prompt.len() + ids.len() - 1);
+    }
+    gpu.exec.close(session);
+    ids
+}
 
 #[test]
 fn logits_of_the_default_model() {
@@ -16,7 +50,7 @@ fn logits_of_the_default_model() {
     let Some(mut cpu) = golden::smollm2(TEST, Precision::Exact) else {
         return;
     };
-    let ids = cpu.loaded.tokenizer.encode(PROMPT).unwrap();
+    let ids = encode(&cpu);
     let positions: Vec<u32> = (0..ids.len() as u32).step_by(7).collect();
     let expected = cpu.prompt(&ids, &positions, 32);
     for target in golden::gpus(TEST) {
@@ -39,10 +73,11 @@ fn greedy_text_of_the_default_model() {
     let Some(mut cpu) = golden::smollm2(TEST, Precision::Exact) else {
         return;
     };
-    let prompt = cpu.loaded.tokenizer.encode(PROMPT).unwrap();
+    let prompt = encode(&cpu);
     let expected = cpu.greedy(&prompt, 64);
     for target in golden::gpus(TEST) {
         let mut gpu = golden::smollm2(TEST, target).unwrap();
         assert_eq!(gpu.greedy(&prompt, 64), expected, "{target:?}");
+        assert_eq!(chosen(&mut gpu, &prompt, 64), expected, "{target:?}");
     }
 }

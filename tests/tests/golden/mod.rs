@@ -265,6 +265,22 @@ impl Runner {
         block_on(self.exec.read(session, DECODE, node, select))
     }
 
+    /// The likeliest continuation of a prompt, token by token.
+    pub fn greedy(&mut self, ids: &[u32], n: usize) -> Vec<u32> {
+        let session = self.open(1);
+        let last = ids.len() as u32 - 1;
+        let mut logits = self.run(session, ids, &[last], &[]).unwrap();
+        let mut text = Vec::new();
+        while text.len() < n {
+            text.push(top_two(&logits.data)[0] as u32);
+            logits = self
+                .run(session, &text[text.len() - 1..], &[0], &[])
+                .unwrap();
+        }
+        self.exec.close(session);
+        text
+    }
+
     /// Logits of `positions` of one prompt, run in chunks from an empty session.
     pub fn prompt(&mut self, ids: &[u32], positions: &[u32], chunk: usize) -> Vec<Vec<f32>> {
         let session = self.open(1);
