@@ -76,7 +76,7 @@ fn a_token_opens_redraws_and_branches() {
     for backend in BACKENDS {
         let name = format!("a_token_opens_redraws_and_branches_{backend}");
         let fragment = format!(
-            "backend={backend}&mode=plain&max_tokens=16&temperature=0.9&top_k=12&seed=5&text=Once upon a time"
+            "backend={backend}&mode=plain&max_tokens=16&temperature=0.9&top_k=12&top_p=1&seed=5&text=Once upon a time"
         );
         let Some(mut journey) = Journey::begin(&name, &fragment) else {
             return;
