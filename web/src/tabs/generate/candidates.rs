@@ -13,7 +13,7 @@ use super::run::Runs;
 use super::what_if::WhatIf;
 use crate::components::lens::{Detail, LensContent};
 use crate::components::token_stream::{Kept, Token};
-use crate::format;
+use crate::{format, surprise};
 
 /// A token whose candidates are shown.
 #[derive(Clone)]
@@ -50,8 +50,10 @@ pub fn with_candidates(content: LensContent, token: &Token, runs: Runs) -> LensC
         };
         view! { <Candidates open runs/> }.into_any()
     });
+    let bits = surprise::bits(token.logprob);
     LensContent {
         share: None,
+        sentence: format!("Surprise {bits:.2} bits. {}", content.sentence),
         detail: Some(detail),
         ..content
     }
@@ -59,11 +61,11 @@ pub fn with_candidates(content: LensContent, token: &Token, runs: Runs) -> LensC
 
 /// The steps whose probabilities can be put beside the raw ones.
 const STEPS: [(&str, &str, SamplerStep); 5] = [
-    ("penalty", "the repetition penalty", SamplerStep::Penalty),
+    ("penalty", "penalty", SamplerStep::Penalty),
     ("temperature", "temperature", SamplerStep::Temperature),
     ("top_k", "top-k", SamplerStep::TopK),
     ("top_p", "top-p", SamplerStep::TopP),
-    ("min_p", "min-p: what is drawn from", SamplerStep::MinP),
+    ("min_p", "all steps", SamplerStep::MinP),
 ];
 
 fn name_of(step: SamplerStep) -> &'static str {
@@ -102,7 +104,7 @@ fn Candidates(open: Open, runs: Runs) -> impl IntoView {
     view! {
         <div class="candidates" data-testid="lens-candidates">
             <label class="candidates-step">
-                "Beside the raw probability: after "
+                "Beside raw: after "
                 <select data-testid="lens-step" on:change:target=move |event| choose(event.target().value())>
                     {options}
                 </select>
@@ -237,11 +239,20 @@ impl Row {
         } else {
             visible.clone().into_any()
         };
-        let note = match (chosen, fate) {
-            (true, "kept") => "written".to_string(),
-            (true, _) => format!("written · {words}"),
-            _ => String::new(),
-        };
+        let mark = chosen.then(|| view! { <small>"written"</small> });
+        let note = (chosen && !words.is_empty()).then(|| {
+            let sentence = match stage.fate {
+                Fate::Unknown(_) => {
+                    format!("Whether the written token stays cannot be told: {words}.")
+                }
+                _ => format!("The written token would now be {words}."),
+            };
+            view! {
+                <tr class="gap" data-testid="lens-struck">
+                    <td colspan="3">{sentence}</td>
+                </tr>
+            }
+        });
         let title = if chosen {
             "The token that was written".to_string()
         } else {
@@ -300,12 +311,13 @@ impl Row {
                         on:click=branch
                     >
                         {name}
+                        {mark}
                     </button>
-                    {(!note.is_empty()).then(|| view! { <small>{note}</small> })}
                 </th>
                 {bar(Some(stage.raw), "raw")}
                 {bar(shown, "after")}
             </tr>
+            {note}
         }
     }
 }
