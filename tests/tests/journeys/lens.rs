@@ -53,6 +53,9 @@ impl Journey {
             for (dark, look) in [(false, "light"), (true, "dark")] {
                 let file = format!("{name}-{width}-{look}.png");
                 let path = std::path::Path::new(&folder).join(file);
+                // Colours take a moment to follow.
+                self.page.set_window(width, height, dark).unwrap();
+                self.page.pause(MOMENT).unwrap();
                 self.page.screenshot(&path, width, height, dark).unwrap();
             }
         }
@@ -142,6 +145,7 @@ fn a_token_opens_redraws_and_branches() {
         let script =
             "document.querySelector('[data-testid=lens-candidate][data-chosen=true] s') !== null";
         journey.wait(script, SHORT);
+        journey.picture("lens-struck");
         journey.page.click("lens-reset").unwrap();
         journey.page.press("Escape").unwrap();
 
