@@ -103,6 +103,7 @@ fn Candidates(open: Open, runs: Runs) -> impl IntoView {
     };
     view! {
         <div class="candidates" data-testid="lens-candidates">
+            <WhatIf runs/>
             <label class="candidates-step">
                 "Beside raw: after "
                 <select data-testid="lens-step" on:change:target=move |event| choose(event.target().value())>
@@ -113,7 +114,6 @@ fn Candidates(open: Open, runs: Runs) -> impl IntoView {
             <p class="hint" data-testid="lens-kept-note">
                 {format!("Redrawn from the {KEPT} likeliest tokens' logits and sums over the others, not from the whole vocabulary.")}
             </p>
-            <WhatIf runs/>
         </div>
     }
 }

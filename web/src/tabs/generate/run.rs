@@ -32,6 +32,8 @@ pub struct Runs {
     pub tree: RwSignal<Tree>,
     /// What the lens tries out: the run's settings until the person moves them.
     pub what_if: RwSignal<GenerateSettings>,
+    /// Whether the sliders for that are unfolded.
+    pub trying: RwSignal<bool>,
     /// What the last run replaced.
     pub before: RwSignal<Option<Before>>,
     /// What the output continues or answers.
@@ -107,6 +109,8 @@ impl Runs {
             written: TokenStream::new("generate-token", page.lens, explain),
             tree: RwSignal::new(Tree::default()),
             what_if: RwSignal::new(GenerateSettings::default()),
+            // On a phone they would hide what they redraw.
+            trying: RwSignal::new(is_wide()),
             before: RwSignal::new(None),
             asked: RwSignal::new(None),
             seen: RwSignal::new(Vec::new()),
@@ -491,6 +495,12 @@ impl Runs {
         self.phase.set(Phase::Failed);
         self.page.problem.set(Some(problem));
     }
+}
+
+/// Whether the lens has a column of its own; see `lens.css`.
+fn is_wide() -> bool {
+    let width = window().inner_width().ok().and_then(|width| width.as_f64());
+    width.unwrap_or(0.0) > 900.0
 }
 
 /// Collects written text into whole sentences.

@@ -44,8 +44,16 @@ pub fn WhatIf(runs: Runs) -> impl IntoView {
         });
     };
     view! {
-        <fieldset class="what-if" data-testid="lens-what-if">
-            <legend>"What if"</legend>
+        <details
+            class="what-if"
+            data-testid="lens-what-if"
+            open=runs.trying.get_untracked()
+            on:toggle:target=move |event| runs.trying.set(event.target().has_attribute("open"))
+        >
+            <summary>
+                "What if"
+                <small>"redraws; the text and its branches keep their settings"</small>
+            </summary>
             {sliders.collect_view()}
             <div class="what-if-row">
                 <button type="button" class="quiet" data-testid="lens-reset" disabled=move || !moved.get() on:click=back>
@@ -55,8 +63,7 @@ pub fn WhatIf(runs: Runs) -> impl IntoView {
                     "Use for the next run"
                 </button>
             </div>
-            <small>"Only redraws: the text stays, and branches go on with the settings it was written with."</small>
-        </fieldset>
+        </details>
     }
 }
 
