@@ -9,6 +9,8 @@ mod bad_input;
 mod files;
 #[path = "journeys/generate.rs"]
 mod generate;
+#[path = "journeys/lens.rs"]
+mod lens;
 #[path = "journeys/loading.rs"]
 mod loading;
 

@@ -24,6 +24,10 @@ pub struct PageState {
     pub mode: Mode,
     /// How tokens are chosen.
     pub settings: GenerateSettings,
+    /// Tokens that the person chose in place of the drawn ones, by position in the written text,
+    /// rising: `branch=12:345,20:99`. With the same prompt and settings, and the seed's draws bound
+    /// to positions, they bring back the branch.
+    pub branch: Vec<(u32, u32)>,
 }
 
 /// How the Generate tab reads what was typed.
@@ -88,6 +92,7 @@ impl PageState {
             text: String::new(),
             mode: Mode::default(),
             settings: GenerateSettings::default(),
+            branch: Vec::new(),
         }
     }
 }
@@ -117,6 +122,13 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
                 state.text = value.clone();
                 Ok(())
             }
+            "branch" => match read_branch(&value) {
+                Some(steps) => {
+                    state.branch = steps;
+                    Ok(())
+                }
+                None => Err("this page takes rising positions with token ids, such as 12:345,20:99, and leaves the branch out".into()),
+            },
             "stop" => {
                 if !value.is_empty() {
                     state.settings.stop.push(value.clone());
@@ -185,7 +197,26 @@ pub fn write(state: &PageState, known: &Known, extent: Extent) -> String {
     if !state.text.is_empty() {
         push("text", &state.text);
     }
+    if !state.branch.is_empty() {
+        let steps = state.branch.iter().map(|(at, id)| format!("{at}:{id}"));
+        // Colons and commas are plain in a fragment.
+        fragment.extend(["&branch=", &steps.collect::<Vec<_>>().join(",")]);
+    }
     fragment
+}
+
+/// Positions and ids, positions rising; nothing if it is anything else.
+fn read_branch(value: &str) -> Option<Vec<(u32, u32)>> {
+    let mut steps: Vec<(u32, u32)> = Vec::new();
+    for step in value.split(',').filter(|step| !step.is_empty()) {
+        let (at, id) = step.split_once(':')?;
+        let (at, id) = (at.parse().ok()?, id.parse().ok()?);
+        if steps.last().is_some_and(|(last, _)| *last >= at) {
+            return None;
+        }
+        steps.push((at, id));
+    }
+    Some(steps)
 }
 
 fn one_of(known: &[&str], value: &str, target: &mut String) -> Result<(), String> {

@@ -36,6 +36,36 @@ pub struct Page {
     pub problem: RwSignal<Option<Problem>>,
     /// Counts the links that ask to run at once.
     pub run_asked: RwSignal<u32>,
+    /// The branch that is shown, or that a link asks for.
+    pub branch: RwSignal<BranchLink>,
+}
+
+/// A branch and what it belongs to: forced tokens mean something only with the prompt and the
+/// settings they were chosen in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BranchLink {
+    /// The prompt.
+    pub text: String,
+    /// How it is read.
+    pub mode: Mode,
+    /// How tokens are chosen.
+    pub settings: GenerateSettings,
+    /// Positions and ids of the chosen tokens.
+    pub steps: Vec<(u32, u32)>,
+    /// Whether a link asks for it and no run has restored it yet.
+    pub pending: bool,
+}
+
+impl BranchLink {
+    fn of_link(state: &PageState) -> Self {
+        Self {
+            text: state.text.clone(),
+            mode: state.mode,
+            settings: state.settings.clone(),
+            steps: state.branch.clone(),
+            pending: !state.branch.is_empty(),
+        }
+    }
 }
 
 /// Something that could not be done.
@@ -67,6 +97,7 @@ impl Page {
             notices,
             problem: RwSignal::new(None),
             run_asked: RwSignal::new(u32::from(run)),
+            branch: RwSignal::new(BranchLink::of_link(&state)),
         }
     }
 
@@ -105,8 +136,32 @@ impl Page {
         format!("{base}{fragment}")
     }
 
+    /// The forced tokens that a link asks for, once, if prompt and settings are still those of the
+    /// link.
+    pub fn take_branch(&self) -> Vec<(u32, u32)> {
+        let asked = untrack(|| self.state().branch);
+        let pending = self.branch.with_untracked(|branch| branch.pending);
+        self.branch.update(|branch| branch.pending = false);
+        if pending { asked } else { Vec::new() }
+    }
+
+    /// The branch, as long as prompt and settings are those it grew from.
+    fn branch_steps(&self) -> Vec<(u32, u32)> {
+        self.branch.with(|branch| {
+            let same = self.text.with(|text| *text == branch.text)
+                && self.mode.get() == branch.mode
+                && self.settings.with(|settings| *settings == branch.settings);
+            if same {
+                branch.steps.clone()
+            } else {
+                Vec::new()
+            }
+        })
+    }
+
     fn state(&self) -> PageState {
         PageState {
+            branch: self.branch_steps(),
             tab: self.tab.get(),
             model: self.model.manifest_id(),
             backend: self.model.backend.get(),
@@ -119,6 +174,14 @@ impl Page {
 
     // Only what differs is set: the person may be typing in what is the same.
     fn restore(&self, state: PageState) {
+        let link = BranchLink::of_link(&state);
+        if link.pending
+            && self
+                .branch
+                .with_untracked(|branch| branch.steps != link.steps)
+        {
+            self.branch.set(link);
+        }
         set_if_new(self.tab, state.tab);
         set_if_new(self.text, state.text);
         set_if_new(self.mode, state.mode);

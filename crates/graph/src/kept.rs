@@ -1,7 +1,7 @@
 //! What is kept of a token's logits: little enough for every token of a long text, enough to
 //! redraw the distribution at another temperature.
 
-use wide::f32x4;
+use wide::{f32x4, i32x4};
 
 /// Most logits that are kept of a vocabulary.
 pub const KEPT: usize = 256;
@@ -59,17 +59,12 @@ impl LogSum {
 impl KeptLogits {
     /// Keeps the essence of `logits [vocab]`; nothing if they are empty or one is no number.
     pub fn of(logits: &[f32]) -> Option<Self> {
+        if logits.is_empty() || !logits.iter().all(|logit| logit.is_finite()) {
+            return None;
+        }
         let blocks: Vec<f32> = logits.chunks(BLOCK).map(block_max).collect();
         let max = blocks.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let min = logits.iter().copied().fold(f32::INFINITY, f32::min);
-        // NaN slips through maxima, but no sum below lets it pass.
-        if !max.is_finite() || !min.is_finite() {
-            return None;
-        }
         let sums = power_sums(logits, max);
-        if !sums[1].is_finite() {
-            return None;
-        }
         let log_sums = std::array::from_fn(|k| match k {
             0 => (logits.len() as f64).ln() as f32,
             _ => sums[k].ln() as f32,
@@ -245,8 +240,8 @@ fn power_sums(logits: &[f32], max: f32) -> [f64; LOG_SUMS] {
         let mut add = |logit: f32x4| {
             let x = logit - f32x4::splat(max);
             let seen_from = |least: f32| x.simd_ge(f32x4::splat(least));
-            let d = (x * f32x4::splat(1.0 / 64.0)).exp();
-            let c = (x * f32x4::splat(1.0 / 4.0)).exp();
+            let d = exp(x * f32x4::splat(1.0 / 64.0));
+            let c = exp(x * f32x4::splat(1.0 / 4.0));
             let (d2, c2) = (d * d, c * c);
             let d4 = d2 * d2;
             let d9 = d4 * d4 * d;
@@ -291,6 +286,25 @@ fn power_sums(logits: &[f32], max: f32) -> [f64; LOG_SUMS] {
         }
     }
     sums
+}
+
+/// `eˣ` for `x ≤ 0` within two units of the last place, without what other numbers would need; below
+/// −87 it stays at `e⁻⁸⁷`, which no sum of at least 1 sees.
+fn exp(x: f32x4) -> f32x4 {
+    let x = x.fast_max(f32x4::splat(-87.0));
+    // Adding 1.5·2²³ rounds to a whole number, which then stands in the lowest bits.
+    let rounder = f32x4::splat(12_582_912.0);
+    let shifted = x * f32x4::splat(std::f32::consts::LOG2_E) + rounder;
+    let whole = shifted - rounder;
+    // ln 2 in two parts, the first with so few digits that its product is exact.
+    let r = x - whole * f32x4::splat(0.693_359_4) + whole * f32x4::splat(2.121_944_4e-4);
+    let mut p = f32x4::splat(1.0 / 720.0);
+    for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = p * r + f32x4::splat(c);
+    }
+    let bits: i32x4 = bytemuck::cast(shifted);
+    let power: f32x4 = bytemuck::cast((bits << 23) + i32x4::splat(127 << 23));
+    p * power
 }
 
 /// The polynomial through the knots nearest to `beta`, by Lagrange's formula; `k` is the last knot

@@ -6,7 +6,7 @@ use glassformer_graph::{
 use glassformer_text::{StopStrings, TextStream, Tokenizer};
 use serde::{Deserialize, Serialize};
 
-use crate::{GenerateSettings, Sampler, TaskError, log_softmax_at};
+use crate::{GenerateSettings, Sampler, TaskError};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
 
@@ -248,7 +248,10 @@ impl Generation {
                     Some(forced) => forced.id,
                     None => self.sampler.choose(&logits, &self.history, at)?,
                 };
-                Ok(self.write(id, log_softmax_at(&logits, id), kept))
+                let logit = logits.get(id as usize).copied();
+                // The sum is that of all logits: this is no approximation.
+                let logprob = kept.log_prob(logit.unwrap_or(f32::NEG_INFINITY)) as f32;
+                Ok(self.write(id, logprob, kept))
             }
         }
     }

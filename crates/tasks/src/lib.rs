@@ -12,5 +12,5 @@ pub use generation::{
     Advance, Branch, FinishReason, Forced, GeneratedToken, Generation, Held, PREFILL_CHUNK, Step,
 };
 pub use ranking::{Candidate, Cut};
-pub use sampling::{GenerateSettings, Sampler, log_softmax_at};
+pub use sampling::{GenerateSettings, Sampler};
 pub use stages::{Fate, SHOWN, SamplerStep, Stage, Stages, shown_ids, stages};

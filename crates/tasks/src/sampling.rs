@@ -205,16 +205,5 @@ pub(crate) fn distinct(history: &[u32]) -> Vec<u32> {
     seen
 }
 
-/// Natural log of a token's probability under raw logits.
-pub fn log_softmax_at(logits: &[f32], id: u32) -> f32 {
-    let max = logits.iter().fold(f32::MIN, |max, &l| max.max(l));
-    let sum: f64 = logits.iter().map(|l| f64::from((l - max).exp())).sum();
-    let logit = logits
-        .get(id as usize)
-        .copied()
-        .unwrap_or(f32::NEG_INFINITY);
-    (f64::from(logit - max) - sum.ln()) as f32
-}
-
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,12 @@
 //!
 //! Pointing previews, a click keeps it, Escape lets it go. Every tab fills the same lens.
 
+use std::sync::Arc;
+
 use leptos::ev;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 /// What is pointed at and what is kept.
 #[derive(Clone, Copy, Default)]
@@ -27,6 +31,32 @@ pub struct LensContent {
     pub share: Option<(f64, usize)>,
     /// Its numbers.
     pub facts: Vec<Fact>,
+    /// What only its own tab can draw, above the numbers.
+    pub detail: Option<Detail>,
+}
+
+/// A view that is made when the lens shows it.
+#[derive(Clone)]
+pub struct Detail(Arc<dyn Fn() -> AnyView + Send + Sync>);
+
+impl Detail {
+    /// From a function that makes the view.
+    pub fn new(view: impl Fn() -> AnyView + Send + Sync + 'static) -> Self {
+        Self(Arc::new(view))
+    }
+}
+
+impl std::fmt::Debug for Detail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Detail")
+    }
+}
+
+// Two views are the same if they were made by one call.
+impl PartialEq for Detail {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// Something that can be pointed at.
@@ -61,6 +91,11 @@ impl Lens {
         self.locked.set((!same).then_some(content));
     }
 
+    /// Keeps something, whatever was kept.
+    pub fn lock(&self, content: LensContent) {
+        self.locked.set(Some(content));
+    }
+
     /// Keeps something else instead, if anything is kept.
     pub fn move_lock(&self, content: &LensContent) {
         if self.locked.with_untracked(Option::is_some) {
@@ -85,6 +120,12 @@ impl Lens {
             .with(|content| content.as_ref().map(|content| content.subject))
     }
 
+    /// Which token of a view is kept.
+    pub fn locked_index(&self, source: &'static str) -> Option<usize> {
+        let locked = untrack(|| self.locked_subject());
+        locked.filter(|s| s.source == source).map(|s| s.index)
+    }
+
     fn is_locked_on(&self, subject: Subject) -> bool {
         self.locked
             .with_untracked(|content| content.as_ref().is_some_and(|c| c.subject == subject))
@@ -98,7 +139,19 @@ pub fn LensPanel(
     lens: Lens,
 ) -> impl IntoView {
     let locked = move || lens.locked.with(Option::is_some);
-    let release = move || lens.locked.set(None);
+    let release = move || {
+        let inside = document().active_element();
+        let inside = inside.is_some_and(|element| matches!(element.closest(".lens"), Ok(Some(_))));
+        // The keyboard goes back to where it came from.
+        let kept = document()
+            .query_selector(".tokens [data-locked]")
+            .ok()
+            .flatten();
+        lens.locked.set(None);
+        if let (true, Some(kept)) = (inside, kept) {
+            let _ = kept.unchecked_into::<HtmlElement>().focus();
+        }
+    };
     let escape = window_event_listener(ev::keydown, move |event| {
         if event.key() == "Escape"
             && !event.default_prevented()
@@ -170,6 +223,7 @@ fn LensBody(content: LensContent) -> impl IntoView {
         <p class="lens-heading" data-testid="lens-heading">{content.heading}</p>
         {share}
         <p class="lens-sentence">{content.sentence}</p>
+        {content.detail.map(|detail| (detail.0)())}
         <dl class="facts">{facts}</dl>
     }
 }

@@ -3,6 +3,9 @@
 //! The spans are made by hand rather than by a reactive list: appending one costs the same
 //! whether ten or ten thousand are there, and four listeners on the container serve them all.
 
+use std::sync::Arc;
+
+use glassformer_engine::graph::KeptLogits;
 use leptos::html::Span;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -20,14 +23,28 @@ pub struct Token {
     pub text: String,
     /// Natural log of its probability under the raw logits.
     pub logprob: f32,
+    /// What it was chosen from; nothing for recorded tokens.
+    pub kept: Option<Arc<Kept>>,
 }
+
+/// What a token was chosen from.
+#[derive(Debug, PartialEq)]
+pub struct Kept {
+    /// Its largest logits and the sums of all.
+    pub logits: KeptLogits,
+    /// Texts of the candidates that the lens shows, in its order.
+    pub texts: Vec<String>,
+}
+
+/// Says what the lens shows about a token.
+type Explain = Arc<dyn Fn(&Token, Subject) -> LensContent + Send + Sync>;
 
 /// A growing text of tokens.
 #[derive(Clone, Copy)]
 pub struct TokenStream {
     source: &'static str,
     lens: Lens,
-    explain: fn(&Token, Subject) -> LensContent,
+    explain: StoredValue<Explain>,
     tokens: StoredValue<Vec<Token>>,
     node: NodeRef<Span>,
     /// The one token that Tab reaches.
@@ -39,12 +56,12 @@ impl TokenStream {
     pub fn new(
         source: &'static str,
         lens: Lens,
-        explain: fn(&Token, Subject) -> LensContent,
+        explain: impl Fn(&Token, Subject) -> LensContent + Send + Sync + 'static,
     ) -> Self {
         Self {
             source,
             lens,
-            explain,
+            explain: StoredValue::new(Arc::new(explain)),
             tokens: StoredValue::new(Vec::new()),
             node: NodeRef::new(),
             current: StoredValue::new(0),
@@ -58,6 +75,52 @@ impl TokenStream {
         self.current.set_value(0);
         if let Some(node) = self.node.get_untracked() {
             node.set_text_content(None);
+        }
+    }
+
+    /// Shows another text, as far as it is the same without touching it.
+    pub fn replace(&self, tokens: Vec<Token>) {
+        let same = |old: &Vec<Token>| old.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
+        let same = self.tokens.with_value(same);
+        if self
+            .lens
+            .locked_index(self.source)
+            .is_some_and(|index| index >= same)
+        {
+            self.lens.clear(self.source);
+        }
+        self.tokens.update_value(|old| old.truncate(same));
+        if let Some(node) = self.node.get_untracked() {
+            // The spans of tokens come first; what is behind them is text of no token.
+            let children = node.child_nodes();
+            while let Some(last) = children.item(same as u32) {
+                let _ = node.remove_child(&last);
+            }
+        }
+        if self.current.get_value() >= same {
+            self.current.set_value(0);
+            if let Some(first) = self.element_of(0) {
+                make_current(&first);
+            }
+        }
+        for token in tokens.into_iter().skip(same) {
+            self.append(token);
+        }
+    }
+
+    /// Keeps a token in the lens, and gives it the keyboard if nothing else has it.
+    pub fn open(&self, index: usize) {
+        if let Some(content) = self.explained(index) {
+            self.lens.lock(content);
+        }
+        let body = document().body();
+        let focused = document().active_element();
+        let nowhere = match (&focused, &body) {
+            (Some(focused), Some(body)) => focused.is_same_node(Some(body)),
+            _ => true,
+        };
+        if nowhere {
+            self.focus(index);
         }
     }
 
@@ -131,7 +194,7 @@ impl TokenStream {
         self.tokens.with_value(|tokens| {
             tokens
                 .get(index)
-                .map(|token| (self.explain)(token, subject))
+                .map(|token| self.explain.with_value(|explain| explain(token, subject)))
         })
     }
 
@@ -171,6 +234,11 @@ impl TokenStream {
             "ArrowUp" => self.on_line(index, -1).unwrap_or(index),
             "Home" => 0,
             "End" => last,
+            // A second Enter goes on into the lens.
+            "Enter" if self.lens.locked_index(self.source) == Some(index) => {
+                event.prevent_default();
+                return focus_in_lens();
+            }
             "Enter" | " " => {
                 event.prevent_default();
                 return self.toggle(index);
@@ -282,6 +350,14 @@ pub fn TokenStreamView(
                 }
             }
         ></span>
+    }
+}
+
+/// Gives the keyboard to the first candidate of the lens, if it has any.
+fn focus_in_lens() {
+    let candidate = document().query_selector(".lens [data-testid=lens-candidate] button");
+    if let Some(button) = candidate.ok().flatten() {
+        let _ = button.unchecked_into::<HtmlElement>().focus();
     }
 }
 

@@ -63,6 +63,7 @@ fn both_extents_read_back_to_the_same_state() {
     state.settings.temperature = 0.1;
     state.settings.seed = 7;
     state.settings.stop = vec!["\n\n".into(), "&stop=".into()];
+    state.branch = vec![(0, 2), (12, 345), (20, 0)];
     for state in [state, default()] {
         for extent in [Extent::Changed, Extent::Everything] {
             let parsed = parse(&write(&state, &KNOWN, extent), &KNOWN);
@@ -76,6 +77,16 @@ fn both_extents_read_back_to_the_same_state() {
             );
         }
     }
+}
+
+#[test]
+fn branches_are_short_in_links() {
+    let parsed = parse("branch=12%3A345%2C20:99,", &KNOWN);
+    assert_eq!(parsed.problems, Vec::<String>::new());
+    assert_eq!(parsed.state.branch, [(12, 345), (20, 99)]);
+    let written = write(&parsed.state, &KNOWN, Extent::Changed);
+    assert!(written.ends_with("&branch=12:345,20:99"), "{written}");
+    assert!(parse("branch=", &KNOWN).state.branch.is_empty());
 }
 
 #[test]
@@ -120,6 +131,18 @@ fn what_cannot_be_taken_falls_back_and_is_named() {
         (
             "top_p=1.5",
             "The link asks for top_p “1.5”; this page takes a number above 0 and up to 1 and uses 0.9.",
+        ),
+        (
+            "branch=12",
+            "The link asks for branch “12”; this page takes rising positions with token ids, such as 12:345,20:99, and leaves the branch out.",
+        ),
+        (
+            "branch=5:1,5:2",
+            "The link asks for branch “5:1,5:2”; this page takes rising positions with token ids, such as 12:345,20:99, and leaves the branch out.",
+        ),
+        (
+            "branch=1:99999999999",
+            "The link asks for branch “1:99999999999”; this page takes rising positions with token ids, such as 12:345,20:99, and leaves the branch out.",
         ),
         (
             "max_tokens=0",

@@ -1,5 +1,7 @@
 //! Generate: text continued token by token, each open to inspection.
 
+mod branches;
+mod candidates;
 mod explain;
 mod output;
 mod prompt_panel;
@@ -8,6 +10,8 @@ mod run;
 mod seen;
 mod settings_panel;
 mod status;
+mod tree;
+mod what_if;
 
 use leptos::prelude::*;
 

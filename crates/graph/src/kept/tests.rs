@@ -155,6 +155,18 @@ fn what_is_no_number_is_not_kept() {
 }
 
 #[test]
+fn the_exponential_is_right_to_the_last_places() {
+    for i in 0..=87_000 {
+        let x = -(i as f32) / 1000.0;
+        let got = f64::from(exp(f32x4::splat(x)).to_array()[0]);
+        let exact = f64::from(x).exp();
+        assert!((got / exact - 1.0).abs() < 2.5e-7, "{x}: {got} {exact}");
+    }
+    assert_eq!(exp(f32x4::splat(0.0)).to_array(), [1.0; 4]);
+    assert!(exp(f32x4::splat(-3e38)).to_array()[0] < 2e-38);
+}
+
+#[test]
 #[ignore = "prints how long it takes"]
 fn time() {
     let logits = realistic(49152, 3.0, 8.0, 1);

@@ -33,6 +33,7 @@ pub fn token(token: &Token, subject: Subject) -> LensContent {
         heading,
         sentence,
         share: Some((probability, surprise::step(bits))),
+        detail: None,
         facts: vec![
             fact(
                 "probability",
@@ -47,7 +48,7 @@ pub fn token(token: &Token, subject: Subject) -> LensContent {
             fact(
                 "surprise",
                 format!("{bits:.2} bits"),
-                "−log₂ of the probability",
+                "−log₂ of its raw probability: 1 bit is a coin flip, each bit halves the chance",
             ),
             fact(
                 "token id",
@@ -87,6 +88,7 @@ mod tests {
             id: 260,
             text: " the".into(),
             logprob: 0.25f32.ln(),
+            kept: None,
         };
         let content = token(&quarter, SUBJECT);
         assert_eq!(content.caption, "Token 12");
@@ -104,6 +106,7 @@ mod tests {
             id: 195,
             text: String::new(),
             logprob: -0.1,
+            kept: None,
         };
         let content = token(&piece, SUBJECT);
         assert_eq!(content.heading, "part of a character");

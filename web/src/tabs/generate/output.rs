@@ -4,6 +4,7 @@ use leptos::ev;
 use leptos::html::Div;
 use leptos::prelude::*;
 
+use super::branches::Branches;
 use super::explain;
 use super::recorded::Recording;
 use super::run::{Asked, Runs};
@@ -31,6 +32,8 @@ pub fn OutputPanel(
         <section class="output" aria-label="Output" data-writing=move || writing.get().to_string()>
             {move || runs.recorded.get().map(|recording| view! { <Recorded recording lens=page.lens/> })}
             <div class="live" hidden=move || !live()>
+                <Branches runs/>
+                <div class="live-text">
                 {move || runs.asked.get().map(|asked| view! { <Lead asked/> })}
                 <div class="reading">
                     {move || runs.asked.get().filter(|asked| asked.mode == Mode::Plain).map(|asked| view! {
@@ -43,6 +46,16 @@ pub fn OutputPanel(
                         busy=writing
                     />
                     <span class="caret" aria-hidden="true"></span>
+                </div>
+                <button
+                    type="button"
+                    class="quiet"
+                    data-testid="generate-undo"
+                    hidden=move || runs.before.with(Option::is_none) || writing.get()
+                    on:click=move |_| runs.undo()
+                >
+                    "Undo: the text before back"
+                </button>
                 </div>
             </div>
             <Legend/>

@@ -40,6 +40,7 @@ impl Recording {
             id: token.id,
             text: token.text.clone(),
             logprob: token.logprob,
+            kept: None,
         })
     }
 

@@ -1,18 +1,24 @@
 //! A run of the model: load if need be, read the prompt, write tokens until it ends or is stopped.
 
-use glassformer_engine::protocol::{Event, FinishReason, ModelInfo, Prompt, PromptToken, Request};
+use std::sync::Arc;
+
+use glassformer_engine::protocol::{
+    self, Branch, Event, FinishReason, Forced, GenerateSettings, ModelInfo, Prompt, PromptToken,
+    Request,
+};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::explain;
 use super::recorded::Recording;
 use super::status::{Pace, Phase, reason_in_words};
-use crate::components::token_stream::{Token, TokenStream};
+use super::tree::Tree;
+use super::{candidates, explain};
+use crate::components::token_stream::{Kept, Token, TokenStream};
 use crate::engine_client::Events;
 use crate::format;
 use crate::fragment::Mode;
 use crate::model::{LoadEnd, now_seconds};
-use crate::page::{Page, Problem};
+use crate::page::{BranchLink, Page, Problem};
 
 /// The runs of the Generate tab, one at a time.
 #[derive(Clone, Copy)]
@@ -20,8 +26,16 @@ pub struct Runs {
     page: Page,
     /// How far it is.
     pub phase: RwSignal<Phase>,
-    /// What was written.
+    /// The text that is shown.
     pub written: TokenStream,
+    /// All texts of the last prompt.
+    pub tree: RwSignal<Tree>,
+    /// What the lens tries out: the run's settings until the person moves them.
+    pub what_if: RwSignal<GenerateSettings>,
+    /// Whether the sliders for that are unfolded.
+    pub trying: RwSignal<bool>,
+    /// What the last run replaced.
+    pub before: RwSignal<Option<Before>>,
     /// What the output continues or answers.
     pub asked: RwSignal<Option<Asked>>,
     /// The prompt as the model saw it.
@@ -30,35 +44,84 @@ pub struct Runs {
     pub recorded: RwSignal<Option<Recording>>,
     /// Whole sentences for screen readers, so that they need not read every token.
     pub spoken: RwSignal<String>,
+    /// The text of the tree that is being written.
+    writing: StoredValue<Option<usize>>,
     /// Id of the generation under way.
     request: StoredValue<Option<u32>>,
     /// Counts runs: events of an older one are ignored.
     run: StoredValue<u32>,
 }
 
-/// The text a run was started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a run was started with.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// As typed.
     pub text: String,
     /// As read.
     pub mode: Mode,
+    /// How tokens are chosen, in the branches too.
+    pub settings: GenerateSettings,
+    /// The model that wrote it.
+    pub model: String,
+}
+
+impl Asked {
+    fn prompt(&self) -> Prompt {
+        let text = self.text.clone();
+        match self.mode {
+            Mode::Chat => Prompt::Chat { text },
+            Mode::Plain => Prompt::Plain { text },
+        }
+    }
+}
+
+/// Everything a run replaces, to have it back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Before {
+    asked: Asked,
+    tree: Tree,
+    seen: Vec<PromptToken>,
+}
+
+/// What a run writes.
+enum Into {
+    /// A new text, with the forced tokens of a link.
+    NewText(Vec<(u32, u32)>),
+    /// Another token at a place of the text that is shown.
+    Branch { at: usize, id: u32, text: String },
 }
 
 impl Runs {
     /// Nothing has run yet; the recorded example stands in.
     pub fn new(page: Page) -> Self {
-        Self {
+        // The lens of a token leads back to the runs, for its history and its branches.
+        let runs = StoredValue::new(None::<Self>);
+        let explain = move |token: &Token, subject| {
+            let content = explain::token(token, subject);
+            match runs.get_value() {
+                Some(runs) => candidates::with_candidates(content, token, runs),
+                None => content,
+            }
+        };
+        let made = Self {
             page,
             phase: RwSignal::new(Phase::Idle),
-            written: TokenStream::new("generate-token", page.lens, explain::token),
+            written: TokenStream::new("generate-token", page.lens, explain),
+            tree: RwSignal::new(Tree::default()),
+            what_if: RwSignal::new(GenerateSettings::default()),
+            // On a phone they would hide what they redraw.
+            trying: RwSignal::new(is_wide()),
+            before: RwSignal::new(None),
             asked: RwSignal::new(None),
             seen: RwSignal::new(Vec::new()),
             recorded: RwSignal::new(Recording::load()),
             spoken: RwSignal::new(String::new()),
+            writing: StoredValue::new(None),
             request: StoredValue::new(None),
             run: StoredValue::new(0),
-        }
+        };
+        runs.set_value(Some(made));
+        made
     }
 
     /// Starts a run with what the page shows; a run under way ends.
@@ -76,11 +139,96 @@ impl Runs {
             }
             return self.fail(problem);
         }
+        let steps = self.page.take_branch();
+        self.begin(move |runs, run| async move { runs.write_new(run, text, steps).await });
+    }
+
+    /// Goes on from a place of the text that is shown with another token.
+    pub fn branch(self, at: usize, id: u32, text: String) {
+        let Some(asked) = self.asked.get_untracked() else {
+            return;
+        };
+        let into = Into::Branch { at, id, text };
+        self.begin(move |runs, run| async move { runs.go(run, asked, into).await });
+    }
+
+    fn begin<F: Future<Output = ()> + 'static>(self, work: impl FnOnce(Self, u32) -> F + 'static) {
         // A load under way is joined, as both runs want the same model.
         self.stop_writing();
+        // Its end will not be heard any more.
+        if let Phase::Writing(_) = self.phase.get_untracked() {
+            let stopped = Phase::Finished(FinishReason::Stopped, Default::default());
+            self.tree.update(|tree| {
+                if let Some(node) = self
+                    .writing
+                    .get_value()
+                    .and_then(|node| tree.node_mut(node))
+                {
+                    node.phase = stopped;
+                }
+            });
+        }
         self.run.update_value(|run| *run += 1);
         let run = self.run.get_value();
-        spawn_local(async move { self.go(run, text).await });
+        spawn_local(work(self, run));
+    }
+
+    /// Shows another text of the tree.
+    pub fn show(self, node: usize) {
+        self.tree.update(|tree| tree.show(node));
+        self.show_current();
+        // A run under way keeps its own phase in sight.
+        if !self.phase.with_untracked(Phase::is_active) {
+            let phase = self
+                .tree
+                .with_untracked(|tree| tree.shown().map(|node| node.phase));
+            self.phase.set(phase.unwrap_or_default());
+        }
+    }
+
+    /// Brings back what the last run replaced, and puts that in its place.
+    pub fn undo(self) {
+        let Some(before) = self.before.get_untracked() else {
+            return;
+        };
+        self.stop();
+        self.run.update_value(|run| *run += 1);
+        self.before.set(self.snapshot());
+        self.what_if.set(before.asked.settings.clone());
+        self.asked.set(Some(before.asked));
+        self.seen.set(before.seen);
+        self.tree.set(before.tree);
+        self.phase.set(Phase::Idle);
+        let node = self.tree.with_untracked(Tree::current);
+        self.show(node);
+    }
+
+    fn snapshot(self) -> Option<Before> {
+        Some(Before {
+            asked: self.asked.get_untracked()?,
+            tree: self.tree.get_untracked(),
+            seen: self.seen.get_untracked(),
+        })
+    }
+
+    /// Draws the text that the tree shows, and puts it into the link.
+    fn show_current(self) {
+        let (tokens, tail, steps) = self.tree.with_untracked(|tree| {
+            let node = tree.current();
+            let tail = tree.shown().map(|node| node.tail.clone());
+            (tree.text(node), tail.unwrap_or_default(), tree.steps(node))
+        });
+        self.written.replace(tokens);
+        self.written.append_text(&tail);
+        if let Some(asked) = self.asked.get_untracked() {
+            self.page.branch.set(BranchLink {
+                text: asked.text,
+                mode: asked.mode,
+                settings: asked.settings,
+                steps,
+                pending: false,
+            });
+        }
     }
 
     /// Starts a run if that needs no download; otherwise the button keeps asking.
@@ -111,36 +259,158 @@ impl Runs {
         }
     }
 
+    /// The tokens before a place of the text that is shown, prompt included.
+    pub fn history(self, index: usize) -> Vec<u32> {
+        let prompt = self
+            .seen
+            .with_untracked(|seen| seen.iter().map(|t| t.id).collect::<Vec<_>>());
+        let text = self.tree.with_untracked(|tree| tree.text(tree.current()));
+        let written = text.iter().take(index).map(|token| token.id);
+        prompt.into_iter().chain(written).collect()
+    }
+
     fn is_current(&self, run: u32) -> bool {
         self.run.get_value() == run
     }
 
-    async fn go(self, run: u32, text: String) {
+    /// The model, loaded if need be; nothing if the run is over.
+    async fn model(self, run: u32) -> Option<ModelInfo> {
         self.page.problem.set(None);
         self.phase.set(Phase::Loading);
-        let info = match self.page.model.ensure().await {
-            _ if !self.is_current(run) => return,
-            Ok(info) => info,
-            Err(LoadEnd::Cancelled) => return self.phase.set(Phase::Idle),
-            Err(LoadEnd::Failed(problem)) => return self.fail(problem),
+        match self.page.model.ensure().await {
+            _ if !self.is_current(run) => return None,
+            Ok(info) => return Some(info),
+            Err(LoadEnd::Cancelled) => self.phase.set(Phase::Idle),
+            Err(LoadEnd::Failed(problem)) => self.fail(problem),
+        }
+        None
+    }
+
+    async fn write_new(self, run: u32, text: String, steps: Vec<(u32, u32)>) {
+        let Some(info) = self.model(run).await else {
+            return;
         };
         let mode = self.readable_mode(&info);
-        let prompt = match mode {
-            Mode::Chat => Prompt::Chat { text: text.clone() },
-            Mode::Plain => Prompt::Plain { text: text.clone() },
+        let settings = self.page.settings.get_untracked();
+        let asked = Asked {
+            text,
+            mode,
+            settings,
+            model: info.id,
         };
+        self.send(run, asked, Into::NewText(steps)).await;
+    }
+
+    async fn go(self, run: u32, asked: Asked, into: Into) {
+        let Some(info) = self.model(run).await else {
+            return;
+        };
+        if info.id != asked.model {
+            let sentence = "This text was written by another model; your text is kept. Choose that model again to branch here.";
+            return self.fail(Problem {
+                sentence: sentence.into(),
+                detail: format!("{} is loaded, {} wrote it", info.id, asked.model),
+            });
+        }
+        self.send(run, asked, into).await;
+    }
+
+    async fn send(self, run: u32, asked: Asked, into: Into) {
         self.phase.set(Phase::Reading { done: 0, total: 0 });
         self.spoken.set("The model is reading the prompt.".into());
-        let settings = self.page.settings.get_untracked();
-        let events = self
-            .page
-            .model
-            .request(Request::Generate { prompt, settings });
+        let forced = |(position, id): (u32, u32)| Forced { position, id };
+        let branch = match &into {
+            Into::NewText(steps) => Branch {
+                written: Vec::new(),
+                forced: steps.iter().copied().map(forced).collect(),
+            },
+            Into::Branch { at, id, .. } => self.tree.with_untracked(|tree| {
+                let text = tree.text(tree.current());
+                Branch {
+                    written: text.iter().take(*at).map(|token| token.id).collect(),
+                    forced: vec![forced((*at as u32, *id))],
+                }
+            }),
+        };
+        let events = self.page.model.request(Request::Generate {
+            prompt: asked.prompt(),
+            settings: asked.settings.clone(),
+            branch,
+        });
         self.request.set_value(Some(events.id));
-        self.follow(run, Asked { text, mode }, events).await;
+        self.follow(run, asked, into, events).await;
         if self.is_current(run) {
             self.request.set_value(None);
         }
+    }
+
+    /// Makes room for what is about to be written; what was there stays until the engine has taken
+    /// the prompt.
+    fn make_room(self, asked: Asked, into: Into, seen: Vec<PromptToken>) {
+        match into {
+            Into::NewText(steps) => {
+                self.recorded.set(None);
+                self.before.set(self.snapshot());
+                self.what_if.set(asked.settings.clone());
+                self.asked.set(Some(asked));
+                self.seen.set(seen);
+                self.tree.set(Tree::with_steps(&steps));
+                self.written.clear();
+            }
+            Into::Branch { at, id, text } => {
+                self.tree.update(|tree| {
+                    tree.grow(at, id, text);
+                });
+            }
+        }
+        self.writing
+            .set_value(Some(self.tree.with_untracked(Tree::current)));
+        self.show_current();
+    }
+
+    /// Adds a token to the text that is being written, and shows it if that text is shown.
+    fn take(self, index: usize, token: Token) {
+        let Some(node) = self.writing.get_value() else {
+            return;
+        };
+        let shown = self.tree.with_untracked(Tree::current) == node;
+        if shown {
+            self.written.append(token.clone());
+        }
+        // The list of branches does not change with a token.
+        let first = self.tree.try_update_untracked(|tree| {
+            tree.write(node, index, token);
+            let branch = tree.nodes().get(node)?;
+            (branch.parent.is_some() && branch.at == index).then_some(index)
+        });
+        // The lens goes along with the token that the person chose.
+        if let (true, Some(Some(index))) = (shown, first) {
+            self.written.open(index);
+        }
+    }
+
+    fn finish(self, phase: Phase, tail: String) {
+        let Some(node) = self.writing.get_value() else {
+            return;
+        };
+        let shown = self.tree.with_untracked(Tree::current) == node;
+        if shown {
+            self.written.append_text(&tail);
+        }
+        let mut short = false;
+        self.tree.update(|tree| {
+            if let Some(node) = tree.node_mut(node) {
+                (node.phase, node.tail) = (phase, tail);
+            }
+            short = tree.prune();
+        });
+        if short {
+            self.page.notices.say(
+                "The text ended before the branch that the link asks for; the branch was left out.",
+            );
+            self.show_current();
+        }
+        self.writing.set_value(None);
     }
 
     fn readable_mode(&self, info: &ModelInfo) -> Mode {
@@ -154,10 +424,11 @@ impl Runs {
         mode
     }
 
-    async fn follow(self, run: u32, asked: Asked, mut events: Events) {
-        let mut asked = Some(asked);
+    async fn follow(self, run: u32, asked: Asked, into: Into, mut events: Events) {
+        let mut begun = Some((asked, into));
         let asked_at = now_seconds();
         let mut first_at = None;
+        let mut written = 0;
         let mut sentence = Sentence::default();
         while let Some(event) = events.next().await {
             if !self.is_current(run) {
@@ -166,11 +437,9 @@ impl Runs {
             match event {
                 Event::Prompt { tokens } => {
                     let total = tokens.len() as u32;
-                    // Only now: what was there stays if the prompt cannot be taken.
-                    self.recorded.set(None);
-                    self.written.clear();
-                    self.asked.set(asked.take());
-                    self.seen.set(tokens);
+                    if let Some((asked, into)) = begun.take() {
+                        self.make_room(asked, into, tokens);
+                    }
                     self.phase.set(Phase::Reading { done: 0, total });
                 }
                 Event::Prefill { done, total } => self.phase.set(Phase::Reading { done, total }),
@@ -179,15 +448,25 @@ impl Runs {
                     id,
                     text,
                     logprob,
+                    kept,
                 } => {
                     let now = now_seconds();
                     let first = *first_at.get_or_insert(now);
+                    written += 1;
                     if let Some(whole) = sentence.push(&text) {
                         self.spoken.set(whole);
                     }
-                    self.written.append(Token { id, text, logprob });
+                    let texts = kept.texts;
+                    let kept = protocol::unpack(&kept.logits);
+                    let token = Token {
+                        id,
+                        text,
+                        logprob,
+                        kept: kept.map(|logits| Arc::new(Kept { logits, texts })),
+                    };
+                    self.take(index as usize, token);
                     self.phase.set(Phase::Writing(Pace {
-                        tokens: index + 1,
+                        tokens: written,
                         first_token_seconds: first - asked_at,
                         since_first_seconds: now - first,
                     }));
@@ -197,9 +476,10 @@ impl Runs {
                     text,
                     stats,
                 } => {
-                    self.written.append_text(&text);
                     sentence.push(&text);
-                    self.phase.set(Phase::Finished(reason, stats));
+                    let phase = Phase::Finished(reason, stats);
+                    self.finish(phase, text);
+                    self.phase.set(phase);
                     self.spoken.set(sentence.end(reason, stats.tokens));
                 }
                 Event::Failed { message, detail } => self.fail(Problem {
@@ -215,6 +495,12 @@ impl Runs {
         self.phase.set(Phase::Failed);
         self.page.problem.set(Some(problem));
     }
+}
+
+/// Whether the lens has a column of its own; see `lens.css`.
+fn is_wide() -> bool {
+    let width = window().inner_width().ok().and_then(|width| width.as_f64());
+    width.unwrap_or(0.0) > 900.0
 }
 
 /// Collects written text into whole sentences.
