@@ -6,7 +6,7 @@ use std::path::Path;
 
 use glassformer_gpu::shaders::{self, INCLUDES, OPERATIONS, Variant};
 use glassformer_gpu::weights::Format;
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
 fn variants() -> Vec<Variant> {
     let mut variants = Vec::new();
@@ -32,8 +32,13 @@ fn every_shader_is_valid() {
             .collect();
         for text in texts {
             let module = naga::front::wgsl::parse_str(&text);
-            let module = module.unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&text, operation)));
-            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP);
+            let module = module
+                .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&text, operation)));
+            let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+            validator
+                .subgroup_stages(ShaderStages::COMPUTE)
+                .subgroup_operations(SubgroupOperationSet::all());
             if let Err(error) = validator.validate(&module) {
                 panic!("{operation}: {}", error.emit_to_string(&text));
             }
@@ -50,7 +55,9 @@ fn every_shader_is_valid() {
 fn every_file_is_listed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
     let files = |folder: &Path| {
-        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path());
         let files = files.filter(|path| path.extension().is_some_and(|e| e == "wgsl"));
         let names = files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned());
         names.collect::<BTreeSet<_>>()

@@ -1,7 +1,7 @@
 //! Writing text, one step at a time.
 
 use glassformer_graph::{
-    ExecError, Executor, Graph, Input, KeptLogits, Model, NodeId, Role, Run, SessionId,
+    Choosing, ExecError, Executor, Graph, Input, KeptLogits, Model, NodeId, Role, Run, SessionId,
 };
 use glassformer_text::{StopStrings, TextStream, Tokenizer};
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,16 @@ pub enum Advance {
     Full,
 }
 
+/// How much was run.
+enum Ran {
+    /// Some of the pending tokens.
+    Some,
+    /// All of them; the logits of the next are there.
+    All,
+    /// Nothing: there is no room.
+    Full,
+}
+
 /// A session and how much of what is to be continued it holds already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -124,6 +134,8 @@ pub struct Generation {
     sampler: Sampler,
     stream: TextStream,
     stops: StopStrings,
+    /// Whether the device chooses by itself.
+    choosing: bool,
     finished: Option<FinishReason>,
 }
 
@@ -186,6 +198,7 @@ impl Generation {
             stream: tokenizer.stream(),
             stops: StopStrings::new(settings.stop.clone()),
             sampler: Sampler::new(settings),
+            choosing: false,
             finished: None,
         };
         for &id in &branch.written {
@@ -226,46 +239,124 @@ impl Generation {
         self.finished = Some(FinishReason::Stopped);
     }
 
-    /// Does the next piece of work: a chunk of the prompt, or one token.
+    /// Does the next piece of work: a chunk of the prompt, or one token. May be dropped while it
+    /// waits; then the only thing left to do is [`Self::stop`].
     ///
     /// # Errors
     /// From the executor, or if the logits are no numbers.
     pub async fn step(&mut self, exec: &mut dyn Executor) -> Result<Step> {
         if let Some(reason) = self.finished {
+            exec.end_choosing(self.session);
             return Ok(self.finish(reason));
         }
-        match self.advance(exec).await? {
-            Advance::Full => Ok(self.finish(FinishReason::Context)),
-            Advance::Prefill => Ok(Step::Prefill {
-                done: self.done,
-                total: self.history.len(),
-            }),
-            Advance::Logits(logits) => {
-                let kept = KeptLogits::of(&logits).ok_or(TaskError::NotFinite)?;
-                let at = self.written().len();
-                let mut forced = self.forced.iter();
-                let id = match forced.find(|forced| forced.position as usize == at) {
-                    Some(forced) => forced.id,
-                    None => self.sampler.choose(&logits, &self.history, at)?,
-                };
-                let logit = logits.get(id as usize).copied();
-                // The sum is that of all logits: this is no approximation.
-                let logprob = kept.log_prob(logit.unwrap_or(f32::NEG_INFINITY)) as f32;
-                Ok(self.write(id, logprob, kept))
+        if !self.choosing {
+            match self.run_pending(exec)? {
+                Ran::Full => return Ok(self.finish(FinishReason::Context)),
+                Ran::Some => {
+                    return Ok(Step::Prefill {
+                        done: self.done,
+                        total: self.history.len(),
+                    });
+                }
+                Ran::All => self.choosing = self.begin_choosing(exec)?,
             }
         }
+        if self.choosing {
+            if let Some(step) = self.take_choice(exec).await? {
+                return Ok(step);
+            }
+            // All that the device was to choose is there: the last token is still to be run.
+            self.choosing = false;
+            return Box::pin(self.step(exec)).await;
+        }
+        let logits = self.read_logits(exec).await?;
+        let kept = KeptLogits::of(&logits).ok_or(TaskError::NotFinite)?;
+        let id = match self.forced_at(self.written().len()) {
+            Some(id) => id,
+            None => self.draw(&logits)?,
+        };
+        let logit = logits.get(id as usize).copied();
+        Ok(self.write(id, logit, kept))
     }
 
-    /// Runs what the session does not hold yet, at most a chunk of it.
+    /// The token that must be written at a place.
+    fn forced_at(&self, at: usize) -> Option<u32> {
+        let mut forced = self.forced.iter();
+        let forced = forced.find(|forced| forced.position as usize == at)?;
+        Some(forced.id)
+    }
+
+    fn draw(&mut self, logits: &[f32]) -> Result<u32> {
+        let at = self.written().len();
+        self.sampler.choose(logits, &self.history, at)
+    }
+
+    /// Lets the device choose until something else than the sampler decides: the next forced
+    /// token, the last one wanted, or the end of the context.
+    fn begin_choosing(&mut self, exec: &mut dyn Executor) -> Result<bool> {
+        let at = self.written().len();
+        let settings = self.sampler.settings().clone();
+        let forced = self.forced.iter().map(|forced| forced.position as usize);
+        let end = forced
+            .filter(|&position| position >= at)
+            .fold(settings.max_tokens as usize, usize::min);
+        let room = self.context + 1 - self.done;
+        let draws = at..end.min(at + room);
+        if draws.is_empty() {
+            return Ok(false);
+        }
+        let draws: Vec<f32> = draws.map(|i| self.sampler.draw(i) as f32).collect();
+        Ok(exec.begin_choosing(&Choosing {
+            session: self.session,
+            entry: ENTRY,
+            logits: self.logits,
+            history: &self.history,
+            temperature: settings.temperature,
+            top_k: settings.top_k,
+            top_p: settings.top_p,
+            min_p: settings.min_p,
+            repetition_penalty: settings.repetition_penalty,
+            draws: &draws,
+        })?)
+    }
+
+    /// Takes the device's next choice; where it cannot decide, decides from its logits.
+    async fn take_choice(&mut self, exec: &mut dyn Executor) -> Result<Option<Step>> {
+        let Some(choice) = exec.next_choice(self.session).await? else {
+            return Ok(None);
+        };
+        self.done = exec.len(self.session)?;
+        let kept = choice.kept;
+        let Some(id) = choice.id else {
+            self.choosing = false;
+            let logits = self.read_logits(exec).await?;
+            let id = self.draw(&logits)?;
+            let logit = logits.get(id as usize).copied();
+            return Ok(Some(self.write(id, logit, kept)));
+        };
+        let logit = kept.logit(id);
+        Ok(Some(self.write(id, logit, kept)))
+    }
+
+    /// Runs what the session does not hold yet, at most a chunk of it, and reads the logits of the
+    /// next token once that is all.
     ///
     /// # Errors
     /// From the executor.
     pub async fn advance(&mut self, exec: &mut dyn Executor) -> Result<Advance> {
+        match self.run_pending(exec)? {
+            Ran::Full => Ok(Advance::Full),
+            Ran::Some => Ok(Advance::Prefill),
+            Ran::All => Ok(Advance::Logits(self.read_logits(exec).await?)),
+        }
+    }
+
+    fn run_pending(&mut self, exec: &mut dyn Executor) -> Result<Ran> {
         let pending = self.history.len() - self.done;
         let chunk = pending.min(PREFILL_CHUNK);
         let last = chunk == pending;
         if self.done + chunk > self.context {
-            return Ok(Advance::Full);
+            return Ok(Ran::Full);
         }
         // Before the prompt is through, nobody needs logits; then only those of its last token.
         let row = [chunk.saturating_sub(1) as u32];
@@ -285,16 +376,19 @@ impl Generation {
             taps: &[],
         })?;
         self.done += chunk;
-        if !last {
-            return Ok(Advance::Prefill);
-        }
+        Ok(if last { Ran::All } else { Ran::Some })
+    }
+
+    async fn read_logits(&self, exec: &dyn Executor) -> Result<Vec<f32>> {
         let read = exec.read(self.session, ENTRY, self.logits, &[0, 0]).await?;
         let logits = read.into_iter().next().map(|tensor| tensor.data);
-        Ok(Advance::Logits(logits.unwrap_or_default()))
+        Ok(logits.unwrap_or_default())
     }
 
     /// Takes a chosen token.
-    fn write(&mut self, id: u32, logprob: f32, kept: KeptLogits) -> Step {
+    fn write(&mut self, id: u32, logit: Option<f32>, kept: KeptLogits) -> Step {
+        // The sum is that of all logits: this is no approximation.
+        let logprob = kept.log_prob(logit.unwrap_or(f32::NEG_INFINITY)) as f32;
         if self.end_ids.contains(&id) {
             return self.finish(FinishReason::End);
         }

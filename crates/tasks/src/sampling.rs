@@ -102,6 +102,14 @@ impl Sampler {
         &self.settings
     }
 
+    /// The `index`-th number of the random stream, in `0..1`.
+    pub fn draw(&mut self, index: usize) -> f64 {
+        // Positions count in words of 32 bits.
+        self.random.set_word_pos(2 * index as u128);
+        // 53 random bits fill an f64's mantissa.
+        (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// Chooses the `index`-th token to write from `logits [vocab]` and the tokens so far, prompt
     /// included.
     ///
@@ -121,11 +129,7 @@ impl Sampler {
             let likeliest = kept.first().map(|(c, _)| c.id);
             return likeliest.ok_or(TaskError::NotFinite);
         }
-        // Positions count in words of 32 bits.
-        self.random.set_word_pos(2 * index as u128);
-        // 53 random bits fill an f64's mantissa.
-        let unit = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let mut left = unit * kept.iter().map(|(_, p)| f64::from(*p)).sum::<f64>();
+        let mut left = self.draw(index) * kept.iter().map(|(_, p)| f64::from(*p)).sum::<f64>();
         for (candidate, p) in &kept {
             left -= f64::from(*p);
             if left < 0.0 {
