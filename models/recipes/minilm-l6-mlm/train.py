@@ -33,6 +33,7 @@ from common import VALIDATION, add_folders, read_probes, replace_file
 from model import MaskedLM, load
 
 AVERAGE_EVERY = 4  # steps between updates of the average
+MEASURE_STEPS = 300  # the fewest steps between validations
 AVERAGE_POWER = 7.0  # the average reaches back over about a tenth of the run, however long it is
 
 
@@ -42,12 +43,12 @@ def options_of():
     add_folders(parser)
     parser.add_argument("--workers", type=int, default=2, help="batches computed at once, each on one thread (default: %(default)s)")
     parser.add_argument("--batches", type=int, default=2, help="batches of one step (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=4e-4, help="learning rate of layers and head (default: %(default)s)")
-    parser.add_argument("--embedding-rate", type=float, default=1.5e-4, help="that of the embeddings (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=3e-4, help="learning rate of layers and head (default: %(default)s)")
+    parser.add_argument("--embedding-rate", type=float, default=1e-4, help="that of the embeddings (default: %(default)s)")
     parser.add_argument("--warm-up", type=int, default=200, help="steps of warm-up (default: %(default)s)")
     parser.add_argument("--anneal", type=int, metavar="STEPS", help="train a side branch that ends after STEPS")
     parser.add_argument("--save-minutes", type=float, default=10, help="minutes between checkpoints (default: %(default)s)")
-    parser.add_argument("--measure-minutes", type=float, default=20, help="minutes between validations (default: %(default)s)")
+    parser.add_argument("--measure-minutes", type=float, default=20, help="least minutes between validations (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="stop at this step")
     parser.add_argument("--nice", type=int, default=19, help="priority of the process (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=20)
@@ -91,7 +92,10 @@ class Run:
         state = torch.load(source, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
+        bases = [group["base"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, base in zip(self.optimizer.param_groups, bases):  # this call's rates, not the saved ones
+            group["base"] = base
         for key in ("step", "round", "index", "pieces", "seconds", "branch_from"):
             setattr(self, key, state[key])
         if self.options.anneal and self.branch_from is None:
@@ -206,7 +210,7 @@ def train(run: Run, log, stop: list) -> None:
     options = run.options
     last = run.branch_from + options.anneal if options.anneal else options.steps or float("inf")
     saved = measured = time.monotonic()
-    losses, since, pieces = [], time.monotonic(), run.pieces
+    losses, since, pieces, measured_at = [], time.monotonic(), run.pieces, run.step
     while not stop and run.step < last:
         if (options.work / "pause").exists():
             log(f"paused at step {run.step}")
@@ -228,9 +232,10 @@ def train(run: Run, log, stop: list) -> None:
         if now - saved > 60 * options.save_minutes:
             run.save()
             saved = time.monotonic()
-        if now - measured > 60 * options.measure_minutes:
+        # On a busy machine a validation costs as much as many steps, so steps count too.
+        if now - measured > 60 * options.measure_minutes and run.step - measured_at >= MEASURE_STEPS:
             log(run.measure())
-            measured = time.monotonic()
+            measured, measured_at = time.monotonic(), run.step
 
 
 if __name__ == "__main__":
