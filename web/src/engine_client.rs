@@ -114,9 +114,14 @@ impl EngineClient {
 
     /// Asks to stop a request; its own stream tells how it ended.
     pub fn cancel(&self, request: u32) {
+        self.tell(&Request::Cancel { request });
+    }
+
+    /// Sends a request that has no answer.
+    pub fn tell(&self, body: &Request) {
         let id = self.inner.last_id.get() + 1;
         self.inner.last_id.set(id);
-        self.inner.send(id, &Request::Cancel { request }, &[]);
+        self.inner.send(id, body, &[]);
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Parsed {
     pub state: PageState,
     /// Whether it asks to run at once.
     pub run: bool,
+    /// Whether it asks for the switches of tests, such as losing the GPU.
+    pub debug: bool,
     /// One sentence for each thing that could not be taken.
     pub problems: Vec<String>,
 }
@@ -71,13 +73,17 @@ pub enum Extent {
 /// Names that belong to other tabs of the contract and mean nothing here.
 const ELSEWHERE: [&str; 6] = ["beams", "from", "to", "layer", "head", "view"];
 
-const BACKENDS: [(&str, BackendChoice); 2] =
-    [("auto", BackendChoice::Auto), ("cpu", BackendChoice::Cpu)];
+const BACKENDS: [(&str, BackendChoice); 3] = [
+    ("auto", BackendChoice::Auto),
+    ("webgpu", BackendChoice::WebGpu),
+    ("cpu", BackendChoice::Cpu),
+];
 const PRECISIONS: [(&str, PrecisionChoice); 3] = [
     ("auto", PrecisionChoice::Auto),
     ("exact", PrecisionChoice::Exact),
     ("fast", PrecisionChoice::Fast),
 ];
+const FLAGS: [(&str, bool); 2] = [("1", true), ("0", false)];
 const MODES: [(&str, Mode); 2] = [("chat", Mode::Chat), ("plain", Mode::Plain)];
 
 impl PageState {
@@ -100,7 +106,7 @@ impl PageState {
 /// Reads a fragment, with or without its `#`.
 pub fn parse(fragment: &str, known: &Known) -> Parsed {
     let mut state = PageState::default_for(known);
-    let mut run = false;
+    let (mut run, mut debug) = (false, false);
     let mut problems = Vec::new();
     let pairs = fragment.strip_prefix('#').unwrap_or(fragment);
     for pair in pairs.split('&').filter(|pair| !pair.is_empty()) {
@@ -117,7 +123,8 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
             "backend" => named(&BACKENDS, &value, &mut state.backend),
             "precision" => named(&PRECISIONS, &value, &mut state.precision),
             "mode" => named(&MODES, &value, &mut state.mode),
-            "run" => named(&[("1", true), ("0", false)], &value, &mut run),
+            "run" => named(&FLAGS, &value, &mut run),
+            "debug" => named(&FLAGS, &value, &mut debug),
             "text" => {
                 state.text = value.clone();
                 Ok(())
@@ -161,6 +168,7 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
     Parsed {
         state,
         run,
+        debug,
         problems,
     }
 }

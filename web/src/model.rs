@@ -347,6 +347,18 @@ impl Model {
         self.status.set(Status::Absent);
     }
 
+    /// The engine went on elsewhere in the middle of a text.
+    pub fn moved(&self, info: ModelInfo, notice: &str) {
+        self.notices.say(notice);
+        self.status.set(Status::Ready(Box::new(info)));
+    }
+
+    /// Loses the GPU, as a crash of its driver would.
+    pub fn lose_device(&self) {
+        self.engine
+            .with_value(|engine| engine.tell(&Request::LoseDevice));
+    }
+
     fn order(&self) -> Order {
         Order {
             chosen: self.chosen.get(),

@@ -34,6 +34,8 @@ pub struct Page {
     pub notices: Notices,
     /// What went wrong last, until the next attempt.
     pub problem: RwSignal<Option<Problem>>,
+    /// Whether the switches of tests are shown.
+    pub debug: RwSignal<bool>,
     /// Counts the links that ask to run at once.
     pub run_asked: RwSignal<u32>,
     /// The branch that is shown, or that a link asks for.
@@ -84,6 +86,7 @@ impl Page {
         let Parsed {
             state,
             run,
+            debug,
             problems,
         } = read_address();
         problems.iter().for_each(|problem| notices.say(problem));
@@ -96,6 +99,7 @@ impl Page {
             lens: Lens::default(),
             notices,
             problem: RwSignal::new(None),
+            debug: RwSignal::new(debug),
             run_asked: RwSignal::new(u32::from(run)),
             branch: RwSignal::new(BranchLink::of_link(&state)),
         }
@@ -116,8 +120,10 @@ impl Page {
             let Parsed {
                 state,
                 run,
+                debug,
                 problems,
             } = read_address();
+            self.debug.set(debug);
             problems
                 .iter()
                 .for_each(|problem| self.notices.say(problem));

@@ -48,6 +48,8 @@ pub struct Common {
 pub enum Backend {
     /// SIMD on the CPU.
     Cpu,
+    /// Compute shaders on the GPU.
+    Gpu,
 }
 
 /// Names of precisions.
@@ -63,6 +65,7 @@ impl From<Backend> for BackendChoice {
     fn from(value: Backend) -> Self {
         match value {
             Backend::Cpu => Self::Cpu,
+            Backend::Gpu => Self::WebGpu,
         }
     }
 }

@@ -6,6 +6,7 @@ mod fetch;
 mod file;
 
 pub use cache::is_cached;
+pub(crate) use cache::{read_note, write_note};
 pub use events::yield_to_events;
 pub use fetch::NetworkFile;
 pub use file::OpenedFile;

@@ -1,11 +1,15 @@
 //! One model, loaded and ready.
 
-use glassformer_cpu::CpuExecutor;
-use glassformer_graph::{Executor, Precision, SessionId};
+use std::pin::pin;
+
+use futures::future::{Either, select};
+use glassformer_graph::{Backend, ExecError, Executor, SessionId};
 use glassformer_tasks::{Advance, Branch, GenerateSettings, Generation, Held, Step, TaskError};
 use glassformer_text::{Message, SpecialTokens};
 use web_time::Instant;
 
+use crate::clock::Clock;
+use crate::executors::{DeviceSwitch, Executors, Place};
 use crate::load::{Loaded, OnProgress};
 use crate::protocol::{
     self, BackendChoice, Event, GenerateStats, Kept, ModelInfo, PrecisionChoice, Prompt,
@@ -22,6 +26,7 @@ pub const DEFAULT_CONTEXT: usize = 2048;
 /// Holds at most one model and what runs it.
 #[derive(Default)]
 pub struct Engine {
+    executors: Executors,
     ready: Option<Ready>,
 }
 
@@ -30,11 +35,70 @@ struct Ready {
     session: SessionId,
     loaded: Loaded,
     info: ModelInfo,
+    /// To load it again, should the GPU be lost.
+    files: Files,
+    precision: PrecisionChoice,
     /// The tokens whose keys and values the session holds.
     held: Vec<u32>,
 }
 
 impl Ready {
+    /// Streams a model into an executor.
+    async fn load(
+        files: &Files,
+        place: Place,
+        context: usize,
+        progress: OnProgress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let Place {
+            mut exec,
+            precision,
+            why,
+        } = place;
+        let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
+        cancel.check()?;
+        let info = ModelInfo {
+            id: String::new(),
+            name: String::new(),
+            architecture: loaded.family.into(),
+            parameters: loaded.parameters,
+            bytes: loaded.bytes,
+            encoding: loaded.encoding.to_string(),
+            context: loaded.context as u32,
+            max_context: loaded.max_context as u32,
+            chat: loaded.tokenizer.chat_template().is_some(),
+            backend: exec.backend().name().into(),
+            precision: exec.precision().name().into(),
+            why,
+            load_seconds: 0.0,
+            heap_bytes: heap_bytes(),
+        };
+        Ok(Self {
+            session: exec.open(1, loaded.context)?,
+            exec,
+            loaded,
+            info,
+            files: files.clone(),
+            precision,
+            held: Vec::new(),
+        })
+    }
+
+    /// Loads the model again elsewhere, after its device was lost.
+    async fn move_to(&mut self, place: Place, cancel: &Cancel) -> Result<()> {
+        let mut silent = |_, _, _| {};
+        let files = self.files.clone();
+        let context = self.loaded.context;
+        let mut moved = Self::load(&files, place, context, &mut silent, cancel).await?;
+        let old = &self.info;
+        moved.info.id.clone_from(&old.id);
+        moved.info.name.clone_from(&old.name);
+        moved.info.load_seconds = old.load_seconds;
+        *self = moved;
+        Ok(())
+    }
+
     /// A generation behind these tokens. The session is cut back to what it has in common with a
     /// branch, so that a branch costs the run of one token; a new text starts from nothing, so that
     /// its times mean the same every time.
@@ -107,41 +171,29 @@ impl Engine {
         let start = Instant::now();
         // The old model goes first: both at once may not fit.
         self.ready = None;
-        let precision = match precision {
-            PrecisionChoice::Exact => Precision::Exact,
-            PrecisionChoice::Fast | PrecisionChoice::Auto => Precision::Fast,
+        let place = self.executors.open(backend, precision).await;
+        let on_gpu = place.exec.backend() == Backend::Gpu;
+        let ready = Ready::load(files, place, context, progress, cancel).await;
+        let mut ready = match ready {
+            // What the GPU does not take may fit into memory.
+            Err(EngineError::Exec(error)) if on_gpu => {
+                let place = Place::instead_of_gpu(precision, &error);
+                Ready::load(files, place, context, progress, cancel).await?
+            }
+            ready => ready?,
         };
-        let mut exec: Box<dyn Executor> = match backend {
-            BackendChoice::Auto | BackendChoice::Cpu => Box::new(CpuExecutor::new(precision)),
-        };
-        let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
-        cancel.check()?;
-        let session = exec.open(1, loaded.context)?;
-        let given = name.map(str::to_owned).or_else(|| loaded.name.clone());
-        let info = ModelInfo {
-            id: id.into(),
-            name: given.unwrap_or_else(|| id.into()),
-            architecture: loaded.family.into(),
-            parameters: loaded.parameters,
-            bytes: loaded.bytes,
-            encoding: loaded.encoding.to_string(),
-            context: loaded.context as u32,
-            max_context: loaded.max_context as u32,
-            chat: loaded.tokenizer.chat_template().is_some(),
-            backend: exec.backend().name().into(),
-            precision: exec.precision().name().into(),
-            why: why(exec.precision()),
-            load_seconds: start.elapsed().as_secs_f64(),
-            heap_bytes: heap_bytes(),
-        };
-        let ready = self.ready.insert(Ready {
-            exec,
-            session,
-            loaded,
-            info,
-            held: Vec::new(),
-        });
-        Ok(&ready.info)
+        let given = name
+            .map(str::to_owned)
+            .or_else(|| ready.loaded.name.clone());
+        ready.info.id = id.into();
+        ready.info.name = given.unwrap_or_else(|| id.into());
+        ready.info.load_seconds = start.elapsed().as_secs_f64();
+        Ok(&self.ready.insert(ready).info)
+    }
+
+    /// Loses the GPU on demand, from wherever this is called.
+    pub fn device_switch(&self) -> DeviceSwitch {
+        self.executors.switch()
     }
 
     /// What is loaded.
@@ -209,8 +261,8 @@ impl Engine {
         let start = Instant::now();
         let ids = self.encode(prompt)?;
         let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
-        let mut generation = ready.start(ids.clone(), branch, settings)?;
-        let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());
+        let mut generation = ready.start(ids.clone(), branch.clone(), settings.clone())?;
+        let loaded = &ready.loaded;
         let tokens = ids.iter().map(|&id| PromptToken {
             id,
             text: loaded.tokenizer.token_text(id),
@@ -221,12 +273,34 @@ impl Engine {
         });
 
         let mut clock = Clock::new(start, generation.prompt_len());
+        let mut stopped = pin!(cancel.cancelled());
         yield_now().await;
         loop {
             if cancel.is_cancelled() {
                 generation.stop();
             }
-            match generation.step(exec).await? {
+            let exec = ready.exec.as_mut();
+            // A slow device is not waited for: whoever stops is heard at once.
+            let step = match select(pin!(generation.step(exec)), &mut stopped).await {
+                Either::Left((step, _)) => step,
+                Either::Right(_) => continue,
+            };
+            let step = match step {
+                Err(TaskError::Exec(ExecError::DeviceLost)) => {
+                    let (place, notice) = self.executors.after_loss(ready.precision).await;
+                    ready.move_to(place, cancel).await?;
+                    let model = ready.info.clone();
+                    emit(Event::Moved { model, notice });
+                    let written = generation.written().to_vec();
+                    let forced = branch.forced.clone();
+                    let branch = Branch { written, forced };
+                    generation = ready.start(ids.clone(), branch, settings.clone())?;
+                    continue;
+                }
+                step => step?,
+            };
+            let loaded = &ready.loaded;
+            match step {
                 Step::Prefill { done, total } => emit(Event::Prefill {
                     done: done as u32,
                     total: total as u32,
@@ -285,60 +359,5 @@ impl Engine {
         top.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         top.truncate(count);
         Ok(TopLogits { ids, top })
-    }
-}
-
-fn why(precision: Precision) -> String {
-    match precision {
-        Precision::Fast => {
-            "SIMD on the CPU: activations are rounded to 8 bits and multiplied as integers."
-        }
-        Precision::Exact => "SIMD on the CPU: f32 arithmetic on the dequantised weights.",
-    }
-    .into()
-}
-
-/// Measures a generation.
-struct Clock {
-    start: Instant,
-    first: Option<Instant>,
-    last: Instant,
-    prompt_tokens: usize,
-    tokens: u32,
-}
-
-impl Clock {
-    fn new(start: Instant, prompt_tokens: usize) -> Self {
-        Self {
-            start,
-            first: None,
-            last: start,
-            prompt_tokens,
-            tokens: 0,
-        }
-    }
-
-    fn token(&mut self) {
-        self.last = Instant::now();
-        self.first.get_or_insert(self.last);
-        self.tokens += 1;
-    }
-
-    fn stats(&self) -> GenerateStats {
-        let rate = |count: f64, seconds: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
-        let first = self
-            .first
-            .map_or(0.0, |first| (first - self.start).as_secs_f64());
-        let decode = self
-            .first
-            .map_or(0.0, |first| (self.last - first).as_secs_f64());
-        GenerateStats {
-            prompt_tokens: self.prompt_tokens as u32,
-            tokens: self.tokens,
-            first_token_seconds: first,
-            prefill_tps: rate(self.prompt_tokens as f64, first),
-            decode_tps: rate(f64::from(self.tokens.saturating_sub(1)), decode),
-            heap_bytes: heap_bytes(),
-        }
     }
 }

@@ -6,9 +6,12 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+mod clock;
 mod engine;
 mod error;
+mod executors;
 mod load;
+mod measure;
 mod platform;
 pub mod protocol;
 pub mod registry;
@@ -16,6 +19,7 @@ mod source;
 
 pub use engine::{DEFAULT_CONTEXT, Engine, TopLogits};
 pub use error::EngineError;
+pub use executors::DeviceSwitch;
 pub use load::{Files, Loaded};
 pub use platform::{Cancel, heap_bytes, yield_now};
 #[cfg(not(target_arch = "wasm32"))]

@@ -16,8 +16,9 @@ mod sinks;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Files that make up one model.
-pub struct Files(Vec<Box<dyn Source>>);
+/// Files that make up one model. Copies share them.
+#[derive(Clone)]
+pub struct Files(Rc<[Box<dyn Source>]>);
 
 /// A model with weights in the executor.
 pub struct Loaded {
@@ -63,7 +64,7 @@ impl Files {
     /// # Errors
     /// If it is neither one GGUF file nor a folder with a `config.json` and weights.
     pub fn new(sources: Vec<Box<dyn Source>>) -> Result<Self> {
-        let files = Self(sources);
+        let files = Self(sources.into());
         if files.gguf().is_some() {
             return Ok(files);
         }
@@ -93,7 +94,7 @@ impl Files {
     fn gguf(&self) -> Option<&dyn Source> {
         let sources = self.0.iter().map(AsRef::as_ref);
         let mut found = sources.filter(|source: &&dyn Source| is_gguf(source.name()));
-        match (found.next(), found.next(), self.0.as_slice()) {
+        match (found.next(), found.next(), &*self.0) {
             (Some(one), None, _) => Some(one),
             (None, _, [only]) if only.name() != "config.json" => Some(only.as_ref()),
             _ => None,

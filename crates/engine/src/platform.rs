@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
+use futures::channel::oneshot;
+
 use crate::EngineError;
 
 /// Tells a request that nobody waits for it any more. Copies share one flag.
@@ -39,6 +41,17 @@ impl Cancel {
         } else {
             self.0.listeners.borrow_mut().push(Box::new(f));
         }
+    }
+
+    /// Waits until it is set.
+    pub async fn cancelled(&self) {
+        let (sender, receiver) = oneshot::channel::<()>();
+        self.on_cancel(move || {
+            // Whoever waited may have gone.
+            let _ = sender.send(());
+        });
+        // The sender is dropped unsent only together with the flag.
+        let _ = receiver.await;
     }
 
     /// Whether it is set.

@@ -57,6 +57,9 @@ pub enum Request {
         /// The request to stop.
         request: u32,
     },
+    /// For tests and the curious: lose the GPU, as a crash of its driver would. What runs on it
+    /// goes on elsewhere (`Moved`).
+    LoseDevice,
     /// Ask whether the weights of a manifest model are in the browser's cache (`Cached`).
     IsCached {
         /// The model's id in the manifest.
@@ -88,6 +91,9 @@ pub enum BackendChoice {
     /// The fastest that works here.
     #[default]
     Auto,
+    /// Compute shaders through WebGPU.
+    #[serde(rename = "webgpu")]
+    WebGpu,
     /// SIMD on the CPU.
     Cpu,
 }
@@ -151,6 +157,14 @@ pub enum Event {
         model: ModelInfo,
         /// A sentence the person should read, such as that the cache was full.
         notice: Option<String>,
+    },
+    /// The GPU was lost in the middle of a generation; the model was loaded again, and the
+    /// generation goes on where it was.
+    Moved {
+        /// Where and how it runs now.
+        model: ModelInfo,
+        /// A sentence the person should read.
+        notice: String,
     },
     /// The prompt as the model sees it.
     Prompt {

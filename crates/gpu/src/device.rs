@@ -33,6 +33,16 @@ pub struct DeviceInfo {
     pub subgroups: bool,
 }
 
+impl DeviceInfo {
+    /// Tells devices apart for whoever keeps measurements of them.
+    pub fn key(&self) -> String {
+        format!(
+            "{} f16={} subgroups={}",
+            self.name, self.f16, self.subgroups
+        )
+    }
+}
+
 /// Which features to use where the adapter has them; tests switch them off one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -272,11 +282,16 @@ impl Gpu {
         {
             return Err(ExecError::DeviceLost);
         }
-        let mapped = mapped.await;
+        // A buffer that lives can be mapped; only a device that is gone refuses, and it may do so
+        // before it says that it is gone.
+        let mapped = mapped.await.map_err(|_| ExecError::DeviceLost)?;
+        if mapped.is_err() {
+            self.check()?;
+            return Err(ExecError::DeviceLost);
+        }
         self.check()?;
-        let failed = |error: &dyn std::fmt::Display| ExecError::Device(error.to_string());
-        mapped.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
-        let view = buffer.get_mapped_range(range).map_err(|e| failed(&e))?;
+        let view = buffer.get_mapped_range(range);
+        let view = view.map_err(|error| ExecError::Device(error.to_string()))?;
         let data = view[..bytes].to_vec();
         drop(view);
         buffer.unmap();

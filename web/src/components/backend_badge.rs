@@ -8,11 +8,16 @@ use crate::format;
 use crate::model::Status;
 use crate::page::Page;
 
-const BACKENDS: [(BackendChoice, &str, &str); 2] = [
+const BACKENDS: [(BackendChoice, &str, &str); 3] = [
     (
         BackendChoice::Auto,
         "Automatic",
-        "The fastest that works in this browser.",
+        "Both are measured for a moment, and the faster one is taken.",
+    ),
+    (
+        BackendChoice::WebGpu,
+        "WebGPU",
+        "Compute shaders on the graphics processor.",
     ),
     (
         BackendChoice::Cpu,
@@ -29,12 +34,12 @@ const PRECISIONS: [(PrecisionChoice, &str, &str); 3] = [
     (
         PrecisionChoice::Exact,
         "Exact",
-        "32-bit floating point on the unpacked weights; slower.",
+        "32-bit floating point on the unpacked weights: on every backend the same answer.",
     ),
     (
         PrecisionChoice::Fast,
         "Fast",
-        "Whole-number products on values rounded to 8 bits.",
+        "On the CPU, whole-number products on values rounded to 8 bits.",
     ),
 ];
 
@@ -48,8 +53,15 @@ pub fn BackendBadge() -> impl IntoView {
         Status::Ready(info) => Some(info),
         _ => None,
     };
-    // The CPU is the only backend there is, so it is known before anything runs.
-    let backend = move || running().map_or("cpu".to_string(), |info| info.backend);
+    // Before anything runs it is what was chosen, if anything was.
+    let backend = move || match running() {
+        Some(info) => info.backend,
+        None => match model.backend.get() {
+            BackendChoice::Auto => "auto".into(),
+            BackendChoice::WebGpu => "webgpu".into(),
+            BackendChoice::Cpu => "cpu".into(),
+        },
+    };
     let precision = move || match running() {
         Some(info) => info.precision,
         None => match model.precision.get() {
@@ -62,6 +74,7 @@ pub fn BackendBadge() -> impl IntoView {
         let device = match backend().as_str() {
             "webgpu" => "WebGPU".to_string(),
             "cpu" => "CPU · SIMD".to_string(),
+            "auto" => "Automatic".to_string(),
             other => other.to_string(),
         };
         match precision().as_str() {
@@ -92,6 +105,15 @@ pub fn BackendBadge() -> impl IntoView {
                 {move || running().map(|info| view! { <p class="hint" data-testid="backend-facts">{facts(&info)}</p> })}
                 <Choices legend="Backend" name="backend" choices=&BACKENDS value=model.backend/>
                 <Choices legend="Precision" name="precision" choices=&PRECISIONS value=model.precision/>
+                {move || page.debug.get().then(|| view! {
+                    <button
+                        class="quiet"
+                        data-testid="debug-lose-device"
+                        on:click=move |_| model.lose_device()
+                    >
+                        "Lose the GPU"
+                    </button>
+                })}
                 <p class="hint" hidden=move || !reload()>
                     "The next run loads the model again with this choice; your text stays."
                 </p>

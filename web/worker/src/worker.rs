@@ -10,7 +10,9 @@ use glassformer_engine::protocol::{
     BackendChoice, Envelope, Event, FinishReason, GenerateStats, ModelSource, PrecisionChoice,
     Request,
 };
-use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, Source, registry};
+use glassformer_engine::{
+    Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, registry,
+};
 use js_sys::{Array, Reflect};
 use serde::Serialize;
 use wasm_bindgen::closure::Closure;
@@ -41,7 +43,9 @@ impl Kind {
         match request {
             Request::Load { .. } => Self::Load,
             Request::Generate { .. } => Self::Generate,
-            Request::Cancel { .. } | Request::IsCached { .. } => Self::Question,
+            Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
+                Self::Question
+            }
         }
     }
 
@@ -78,10 +82,12 @@ fn post(id: u32, body: Event) {
 pub fn start() {
     let (sender, receiver) = mpsc::unbounded();
     let running = Running::default();
+    let worker = Worker::default();
+    let device = worker.engine.device_switch();
     let heard = {
         let running = Rc::clone(&running);
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
-            if let Some(job) = hear(&message.data(), &running) {
+            if let Some(job) = hear(&message.data(), &running, &device) {
                 // The receiver lives as long as the worker.
                 let _ = sender.unbounded_send(job);
             }
@@ -89,12 +95,12 @@ pub fn start() {
     };
     scope().set_onmessage(Some(heard.as_ref().unchecked_ref()));
     heard.forget();
-    spawn_local(work(receiver, running));
+    spawn_local(work(worker, receiver, running));
     post(0, Event::Hello);
 }
 
 /// Takes a message: cancels what it cancels, returns what has to wait for its turn.
-fn hear(message: &JsValue, running: &Running) -> Option<Job> {
+fn hear(message: &JsValue, running: &Running, device: &DeviceSwitch) -> Option<Job> {
     let envelope: Envelope<Request> = match serde_wasm_bindgen::from_value(message.clone()) {
         Ok(envelope) => envelope,
         Err(error) => {
@@ -118,6 +124,10 @@ fn hear(message: &JsValue, running: &Running) -> Option<Job> {
             .map(|(.., cancel)| cancel.clone())
             .collect();
         stopped.iter().for_each(Cancel::cancel);
+        return None;
+    }
+    if request == Request::LoseDevice {
+        device.lose();
         return None;
     }
     let kind = Kind::of(&request);
@@ -144,8 +154,7 @@ fn hear(message: &JsValue, running: &Running) -> Option<Job> {
 }
 
 /// Carries out one request after the other.
-async fn work(mut jobs: UnboundedReceiver<Job>, running: Running) {
-    let mut worker = Worker::default();
+async fn work(mut worker: Worker, mut jobs: UnboundedReceiver<Job>, running: Running) {
     while let Some(job) = jobs.next().await {
         let id = job.id;
         if let Err(error) = worker.carry_out(job).await {
@@ -228,7 +237,7 @@ impl Worker {
                 Ok(())
             }
             // Heard when it came.
-            Request::Cancel { .. } => Ok(()),
+            Request::Cancel { .. } | Request::LoseDevice => Ok(()),
         }
     }
 

@@ -20,11 +20,15 @@ fn key(file: &ModelFile) -> String {
 /// The cache, where there is one: not in pages without a secure context, nor where storage is
 /// forbidden.
 async fn cache() -> Option<Cache> {
+    open(NAME).await
+}
+
+async fn open(name: &str) -> Option<Cache> {
     let storage = scope().caches().ok()?;
     if storage.is_undefined() {
         return None;
     }
-    let cache = JsFuture::from(storage.open(NAME)).await.ok()?;
+    let cache = JsFuture::from(storage.open(name)).await.ok()?;
     cache.dyn_into().ok()
 }
 
@@ -128,5 +132,32 @@ impl Drop for Deposit {
                 let _ = JsFuture::from(abort).await;
             });
         }
+    }
+}
+
+/// Where small notes on this machine are kept.
+const NOTES: &str = "glassformer-notes";
+
+fn note_key(key: &str) -> String {
+    format!("notes/{}", js_sys::encode_uri_component(key))
+}
+
+/// What was noted under a key.
+pub(crate) async fn read_note(key: &str) -> Option<String> {
+    let found = open(NOTES).await?.match_with_str(&note_key(key));
+    let response: Response = JsFuture::from(found).await.ok()?.dyn_into().ok()?;
+    JsFuture::from(response.text().ok()?)
+        .await
+        .ok()?
+        .as_string()
+}
+
+/// Notes something; where nothing can be kept, it is found out anew next time.
+pub(crate) async fn write_note(key: &str, text: &str) {
+    let Some(notes) = open(NOTES).await else {
+        return;
+    };
+    if let Ok(response) = Response::new_with_opt_str(Some(text)) {
+        let _ = JsFuture::from(notes.put_with_str(&note_key(key), &response)).await;
     }
 }

@@ -442,6 +442,7 @@ impl Runs {
                     }
                     self.phase.set(Phase::Reading { done: 0, total });
                 }
+                Event::Moved { model, notice } => self.page.model.moved(model, &notice),
                 Event::Prefill { done, total } => self.phase.set(Phase::Reading { done, total }),
                 Event::Token {
                     index,

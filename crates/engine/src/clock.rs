@@ -1,0 +1,51 @@
+//! Times of a generation.
+
+use web_time::Instant;
+
+use crate::heap_bytes;
+use crate::protocol::GenerateStats;
+
+/// Measures a generation.
+pub(crate) struct Clock {
+    start: Instant,
+    first: Option<Instant>,
+    last: Instant,
+    prompt_tokens: usize,
+    tokens: u32,
+}
+
+impl Clock {
+    pub(crate) fn new(start: Instant, prompt_tokens: usize) -> Self {
+        Self {
+            start,
+            first: None,
+            last: start,
+            prompt_tokens,
+            tokens: 0,
+        }
+    }
+
+    pub(crate) fn token(&mut self) {
+        self.last = Instant::now();
+        self.first.get_or_insert(self.last);
+        self.tokens += 1;
+    }
+
+    pub(crate) fn stats(&self) -> GenerateStats {
+        let rate = |count: f64, seconds: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
+        let first = self
+            .first
+            .map_or(0.0, |first| (first - self.start).as_secs_f64());
+        let decode = self
+            .first
+            .map_or(0.0, |first| (self.last - first).as_secs_f64());
+        GenerateStats {
+            prompt_tokens: self.prompt_tokens as u32,
+            tokens: self.tokens,
+            first_token_seconds: first,
+            prefill_tps: rate(self.prompt_tokens as f64, first),
+            decode_tps: rate(f64::from(self.tokens.saturating_sub(1)), decode),
+            heap_bytes: heap_bytes(),
+        }
+    }
+}

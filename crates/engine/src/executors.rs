@@ -1,0 +1,168 @@
+//! Which backend a model runs on, why, and what happens when the GPU is lost.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use glassformer_cpu::CpuExecutor;
+use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
+use glassformer_graph::{Executor, Precision};
+
+use crate::measure::{self, Speeds};
+use crate::protocol::{BackendChoice, PrecisionChoice};
+
+/// An executor, and one sentence on why it is this one.
+pub(crate) struct Place {
+    pub(crate) exec: Box<dyn Executor>,
+    pub(crate) precision: PrecisionChoice,
+    pub(crate) why: String,
+}
+
+impl Place {
+    fn cpu(choice: PrecisionChoice, reason: &str) -> Self {
+        let precision = match choice {
+            PrecisionChoice::Exact => Precision::Exact,
+            PrecisionChoice::Fast | PrecisionChoice::Auto => Precision::Fast,
+        };
+        let how = match precision {
+            Precision::Fast => {
+                "SIMD on the CPU: activations are rounded to 8 bits and multiplied as integers."
+            }
+            Precision::Exact => "SIMD on the CPU: f32 arithmetic on the dequantised weights.",
+        };
+        Self {
+            exec: Box::new(CpuExecutor::new(precision)),
+            precision: choice,
+            why: format!("{how}{reason}"),
+        }
+    }
+
+    fn gpu(gpu: Rc<Gpu>, choice: PrecisionChoice, reason: &str) -> Self {
+        let info = gpu.info();
+        let mut name = info.name.clone();
+        if name.is_empty() {
+            name = "the GPU".into();
+        }
+        if info.software && !name.to_lowercase().contains("software") {
+            name += " (software)";
+        }
+        let with = match (info.f16, info.subgroups) {
+            (_, true) => "with subgroups",
+            (_, false) => "without subgroups",
+        };
+        // The shaders compute in f32 whatever is asked for; the badge names what is.
+        let why = format!(
+            "Compute shaders on {name}, {with}: f32 arithmetic on the dequantised weights.{reason}"
+        );
+        Self {
+            exec: Box::new(GpuExecutor::new(gpu, Precision::Exact)),
+            precision: choice,
+            why,
+        }
+    }
+
+    /// The CPU, because the GPU refused a model.
+    pub(crate) fn instead_of_gpu(
+        precision: PrecisionChoice,
+        error: &dyn std::error::Error,
+    ) -> Self {
+        let reason = format!(" The GPU did not take this model: {error}");
+        Self::cpu(precision, &reason)
+    }
+}
+
+/// Loses the GPU on demand, as a crash of its driver would.
+#[derive(Clone, Default)]
+pub struct DeviceSwitch(Rc<RefCell<Weak<Gpu>>>);
+
+impl DeviceSwitch {
+    /// Loses the GPU, if one is in use.
+    pub fn lose(&self) {
+        if let Some(gpu) = self.0.borrow().upgrade() {
+            gpu.lose();
+        }
+    }
+}
+
+/// Opens executors and remembers how often a GPU was lost.
+#[derive(Default)]
+pub(crate) struct Executors {
+    switch: DeviceSwitch,
+    losses: u32,
+}
+
+impl Executors {
+    pub(crate) fn switch(&self) -> DeviceSwitch {
+        self.switch.clone()
+    }
+
+    /// What is to compute. Never fails: where there is no GPU, the CPU does, and says why.
+    pub(crate) async fn open(
+        &mut self,
+        choice: BackendChoice,
+        precision: PrecisionChoice,
+    ) -> Place {
+        // Somebody chose anew: a GPU that was lost may be tried again.
+        self.losses = 0;
+        match choice {
+            BackendChoice::Cpu => Place::cpu(precision, ""),
+            BackendChoice::WebGpu => match self.device().await {
+                Ok(gpu) => Place::gpu(gpu, precision, ""),
+                Err(reason) => Place::cpu(precision, &format!(" {reason}")),
+            },
+            BackendChoice::Auto => self.fastest(precision).await,
+        }
+    }
+
+    async fn device(&mut self) -> Result<Rc<Gpu>, String> {
+        let gpu = Gpu::open(Wanted::default()).await;
+        let gpu = gpu.map_err(|error| error.to_string())?;
+        *self.switch.0.borrow_mut() = Rc::downgrade(&gpu);
+        Ok(gpu)
+    }
+
+    /// The faster of both, as measured on this machine; a GPU that is software never is.
+    async fn fastest(&mut self, precision: PrecisionChoice) -> Place {
+        let gpu = match self.device().await {
+            Ok(gpu) => gpu,
+            Err(reason) => return Place::cpu(precision, &format!(" {reason}")),
+        };
+        if gpu.info().software {
+            let reason = " The only GPU here is computed by the CPU, which SIMD does better.";
+            return Place::cpu(precision, reason);
+        }
+        match measure::speeds(&gpu, precision).await {
+            Ok(Speeds { gpu: fast, cpu }) if fast > cpu => {
+                let reason = format!(
+                    " Measured here: {:.1} times as fast as the CPU.",
+                    fast / cpu
+                );
+                Place::gpu(gpu, precision, &reason)
+            }
+            Ok(Speeds { gpu: slow, cpu }) => {
+                let times = cpu / slow;
+                let reason = format!(" Measured here: {times:.1} times as fast as the GPU.");
+                Place::cpu(precision, &reason)
+            }
+            Err(error) => Place::cpu(
+                precision,
+                &format!(" The GPU could not be measured: {error}"),
+            ),
+        }
+    }
+
+    /// Where to go on after the GPU was lost, and what to tell: a new device the first time, then
+    /// the CPU.
+    pub(crate) async fn after_loss(&mut self, precision: PrecisionChoice) -> (Place, String) {
+        self.losses += 1;
+        if self.losses == 1
+            && let Ok(gpu) = self.device().await
+        {
+            let place = Place::gpu(gpu, precision, " The GPU was lost once and opened again.");
+            let notice = "The GPU was lost; it was opened again, and the text goes on.";
+            return (place, notice.into());
+        }
+        let place = Place::cpu(precision, " The GPU was lost.");
+        let notice = "The GPU was lost; the text goes on with the CPU.";
+        (place, notice.into())
+    }
+}
