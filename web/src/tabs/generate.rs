@@ -2,14 +2,17 @@
 
 mod branches;
 mod candidates;
+mod cuts;
 mod explain;
 mod output;
 mod prompt_panel;
 mod recorded;
 mod run;
 mod seen;
+mod sentence;
 mod settings_panel;
 mod status;
+mod texts;
 mod tree;
 mod what_if;
 

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use glassformer_engine::graph::KEPT;
-use glassformer_engine::tasks::{Cut, Fate, SHOWN, SamplerStep, Stage, Stages, stages};
+use glassformer_engine::tasks::{Fate, SHOWN, SamplerStep, Stage, Stages, stages};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
 
+use super::cuts::{cut_after, cuts_elsewhere};
 use super::run::Runs;
 use super::what_if::WhatIf;
 use crate::components::lens::{Detail, LensContent};
@@ -322,37 +323,6 @@ impl Row {
     }
 }
 
-const CUTS: [&str; 3] = ["top-k", "top-p", "min-p"];
-
-/// The names of the cuts behind the first `count` candidates.
-fn cut_after(told: &Stages, count: usize) -> Option<String> {
-    let here = CUTS
-        .iter()
-        .zip(told.cuts)
-        .filter(|(_, cut)| *cut == Cut::After(count));
-    let names: Vec<&str> = here.map(|(name, _)| *name).collect();
-    (!names.is_empty()).then(|| names.join(", "))
-}
-
-/// Sentences on cuts that cannot be drawn here; whether they lie beyond what is known.
-fn cuts_elsewhere(told: &Stages) -> Vec<(bool, String)> {
-    let sentence = |(name, cut): (&&str, Cut)| match cut {
-        Cut::After(count) if count > SHOWN => Some((
-            false,
-            format!(
-                "{name} keeps {} tokens: its cut lies below this list.",
-                format::grouped(count as u64)
-            ),
-        )),
-        Cut::Beyond => Some((
-            true,
-            format!("The cut of {name} lies beyond the {KEPT} kept tokens."),
-        )),
-        _ => None,
-    };
-    CUTS.iter().zip(told.cuts).filter_map(sentence).collect()
-}
-
 /// Arrow keys move among the candidates.
 fn move_among(event: &KeyboardEvent) {
     let Some(target) = event
@@ -383,42 +353,5 @@ fn move_among(event: &KeyboardEvent) {
     event.prevent_default();
     if let Some(next) = buttons.item(next.min(buttons.length().saturating_sub(1))) {
         let _ = next.unchecked_into::<HtmlElement>().focus();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(cuts: [Cut; 3]) -> Stages {
-        Stages {
-            candidates: Vec::new(),
-            cuts,
-            doubt: 0.0,
-        }
-    }
-
-    #[test]
-    fn cuts_are_drawn_where_they_are_and_said_where_they_cannot_be() {
-        let here = told([Cut::After(3), Cut::After(3), Cut::None]);
-        assert_eq!(cut_after(&here, 3).as_deref(), Some("top-k, top-p"));
-        assert_eq!(cut_after(&here, 2), None);
-        assert!(cuts_elsewhere(&here).is_empty());
-        let away = told([Cut::After(40), Cut::None, Cut::Beyond]);
-        let sentences = cuts_elsewhere(&away);
-        assert_eq!(
-            sentences[0],
-            (
-                false,
-                "top-k keeps 40 tokens: its cut lies below this list.".into()
-            )
-        );
-        assert_eq!(
-            sentences[1],
-            (
-                true,
-                "The cut of min-p lies beyond the 256 kept tokens.".into()
-            )
-        );
     }
 }

@@ -10,20 +10,21 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::recorded::Recording;
-use super::status::{Pace, Phase, reason_in_words};
+use super::sentence::Sentence;
+use super::status::{Pace, Phase};
+use super::texts::Before;
 use super::tree::Tree;
 use super::{candidates, explain};
 use crate::components::token_stream::{Kept, Token, TokenStream};
 use crate::engine_client::Events;
-use crate::format;
 use crate::fragment::Mode;
 use crate::model::{LoadEnd, now_seconds};
-use crate::page::{BranchLink, Page, Problem};
+use crate::page::{Page, Problem};
 
 /// The runs of the Generate tab, one at a time.
 #[derive(Clone, Copy)]
 pub struct Runs {
-    page: Page,
+    pub(super) page: Page,
     /// How far it is.
     pub phase: RwSignal<Phase>,
     /// The text that is shown.
@@ -45,11 +46,11 @@ pub struct Runs {
     /// Whole sentences for screen readers, so that they need not read every token.
     pub spoken: RwSignal<String>,
     /// The text of the tree that is being written.
-    writing: StoredValue<Option<usize>>,
+    pub(super) writing: StoredValue<Option<usize>>,
     /// Id of the generation under way.
     request: StoredValue<Option<u32>>,
     /// Counts runs: events of an older one are ignored.
-    run: StoredValue<u32>,
+    pub(super) run: StoredValue<u32>,
 }
 
 /// What a run was started with.
@@ -75,16 +76,8 @@ impl Asked {
     }
 }
 
-/// Everything a run replaces, to have it back.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Before {
-    asked: Asked,
-    tree: Tree,
-    seen: Vec<PromptToken>,
-}
-
 /// What a run writes.
-enum Into {
+pub enum Into {
     /// A new text, with the forced tokens of a link.
     NewText(Vec<(u32, u32)>),
     /// Another token at a place of the text that is shown.
@@ -173,64 +166,6 @@ impl Runs {
         spawn_local(work(self, run));
     }
 
-    /// Shows another text of the tree.
-    pub fn show(self, node: usize) {
-        self.tree.update(|tree| tree.show(node));
-        self.show_current();
-        // A run under way keeps its own phase in sight.
-        if !self.phase.with_untracked(Phase::is_active) {
-            let phase = self
-                .tree
-                .with_untracked(|tree| tree.shown().map(|node| node.phase));
-            self.phase.set(phase.unwrap_or_default());
-        }
-    }
-
-    /// Brings back what the last run replaced, and puts that in its place.
-    pub fn undo(self) {
-        let Some(before) = self.before.get_untracked() else {
-            return;
-        };
-        self.stop();
-        self.run.update_value(|run| *run += 1);
-        self.before.set(self.snapshot());
-        self.what_if.set(before.asked.settings.clone());
-        self.asked.set(Some(before.asked));
-        self.seen.set(before.seen);
-        self.tree.set(before.tree);
-        self.phase.set(Phase::Idle);
-        let node = self.tree.with_untracked(Tree::current);
-        self.show(node);
-    }
-
-    fn snapshot(self) -> Option<Before> {
-        Some(Before {
-            asked: self.asked.get_untracked()?,
-            tree: self.tree.get_untracked(),
-            seen: self.seen.get_untracked(),
-        })
-    }
-
-    /// Draws the text that the tree shows, and puts it into the link.
-    fn show_current(self) {
-        let (tokens, tail, steps) = self.tree.with_untracked(|tree| {
-            let node = tree.current();
-            let tail = tree.shown().map(|node| node.tail.clone());
-            (tree.text(node), tail.unwrap_or_default(), tree.steps(node))
-        });
-        self.written.replace(tokens);
-        self.written.append_text(&tail);
-        if let Some(asked) = self.asked.get_untracked() {
-            self.page.branch.set(BranchLink {
-                text: asked.text,
-                mode: asked.mode,
-                settings: asked.settings,
-                steps,
-                pending: false,
-            });
-        }
-    }
-
     /// Starts a run if that needs no download; otherwise the button keeps asking.
     pub fn start_if_cached(self) {
         spawn_local(async move {
@@ -257,16 +192,6 @@ impl Runs {
         if let Some(request) = self.request.get_value() {
             self.page.model.cancel(request);
         }
-    }
-
-    /// The tokens before a place of the text that is shown, prompt included.
-    pub fn history(self, index: usize) -> Vec<u32> {
-        let prompt = self
-            .seen
-            .with_untracked(|seen| seen.iter().map(|t| t.id).collect::<Vec<_>>());
-        let text = self.tree.with_untracked(|tree| tree.text(tree.current()));
-        let written = text.iter().take(index).map(|token| token.id);
-        prompt.into_iter().chain(written).collect()
     }
 
     fn is_current(&self, run: u32) -> bool {
@@ -342,75 +267,6 @@ impl Runs {
         if self.is_current(run) {
             self.request.set_value(None);
         }
-    }
-
-    /// Makes room for what is about to be written; what was there stays until the engine has taken
-    /// the prompt.
-    fn make_room(self, asked: Asked, into: Into, seen: Vec<PromptToken>) {
-        match into {
-            Into::NewText(steps) => {
-                self.recorded.set(None);
-                self.before.set(self.snapshot());
-                self.what_if.set(asked.settings.clone());
-                self.asked.set(Some(asked));
-                self.seen.set(seen);
-                self.tree.set(Tree::with_steps(&steps));
-                self.written.clear();
-            }
-            Into::Branch { at, id, text } => {
-                self.tree.update(|tree| {
-                    tree.grow(at, id, text);
-                });
-            }
-        }
-        self.writing
-            .set_value(Some(self.tree.with_untracked(Tree::current)));
-        self.show_current();
-    }
-
-    /// Adds a token to the text that is being written, and shows it if that text is shown.
-    fn take(self, index: usize, token: Token) {
-        let Some(node) = self.writing.get_value() else {
-            return;
-        };
-        let shown = self.tree.with_untracked(Tree::current) == node;
-        if shown {
-            self.written.append(token.clone());
-        }
-        // The list of branches does not change with a token.
-        let first = self.tree.try_update_untracked(|tree| {
-            tree.write(node, index, token);
-            let branch = tree.nodes().get(node)?;
-            (branch.parent.is_some() && branch.at == index).then_some(index)
-        });
-        // The lens goes along with the token that the person chose.
-        if let (true, Some(Some(index))) = (shown, first) {
-            self.written.open(index);
-        }
-    }
-
-    fn finish(self, phase: Phase, tail: String) {
-        let Some(node) = self.writing.get_value() else {
-            return;
-        };
-        let shown = self.tree.with_untracked(Tree::current) == node;
-        if shown {
-            self.written.append_text(&tail);
-        }
-        let mut short = false;
-        self.tree.update(|tree| {
-            if let Some(node) = tree.node_mut(node) {
-                (node.phase, node.tail) = (phase, tail);
-            }
-            short = tree.prune();
-        });
-        if short {
-            self.page.notices.say(
-                "The text ended before the branch that the link asks for; the branch was left out.",
-            );
-            self.show_current();
-        }
-        self.writing.set_value(None);
     }
 
     fn readable_mode(&self, info: &ModelInfo) -> Mode {
@@ -502,78 +358,4 @@ impl Runs {
 fn is_wide() -> bool {
     let width = window().inner_width().ok().and_then(|width| width.as_f64());
     width.unwrap_or(0.0) > 900.0
-}
-
-/// Collects written text into whole sentences.
-#[derive(Default)]
-struct Sentence {
-    text: String,
-}
-
-impl Sentence {
-    /// Adds text; gives back a sentence when one is complete.
-    fn push(&mut self, text: &str) -> Option<String> {
-        self.text.push_str(text);
-        let end = self.text.rfind(['.', '!', '?', '\n', '。', '！', '？'])?;
-        // "3.14" and "e.g." go on: a sentence ends before white space, or is long enough.
-        let after = end + self.text[end..].chars().next().map_or(1, char::len_utf8);
-        let complete = self.text[after..].starts_with(char::is_whitespace)
-            || self.text[end..].starts_with('\n');
-        if !complete || self.text[..after].trim().is_empty() {
-            return None;
-        }
-        let rest = self.text.split_off(after);
-        Some(std::mem::replace(&mut self.text, rest).trim().to_string())
-    }
-
-    /// What is left, and how it ended.
-    fn end(&self, reason: FinishReason, tokens: u32) -> String {
-        let count = format::counted(tokens.into(), "token");
-        format!(
-            "{} Writing ended after {count}: {}.",
-            self.text.trim(),
-            reason_in_words(reason)
-        )
-        .trim_start()
-        .to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spoken(pieces: &[&str]) -> Vec<String> {
-        let mut sentence = Sentence::default();
-        pieces
-            .iter()
-            .filter_map(|piece| sentence.push(piece))
-            .collect()
-    }
-
-    #[test]
-    fn sentences_are_spoken_when_they_are_whole() {
-        assert_eq!(
-            spoken(&["The sky", " is", " blue", ".", " It", " is", "."]),
-            ["The sky is blue."]
-        );
-        assert_eq!(
-            spoken(&["pi is 3", ".", "14", " or so"]),
-            Vec::<String>::new()
-        );
-        assert_eq!(spoken(&["one\n", "\n", "two", "\n"]), ["one", "two"]);
-        assert_eq!(spoken(&["空は青い。", " そう"]), ["空は青い。"]);
-    }
-
-    #[test]
-    fn the_end_names_its_reason() {
-        let mut sentence = Sentence::default();
-        sentence.push(" and so on");
-        let end = sentence.end(FinishReason::Stopped, 1);
-        assert_eq!(end, "and so on Writing ended after 1 token: stopped.");
-        assert_eq!(
-            Sentence::default().end(FinishReason::End, 0),
-            "Writing ended after 0 tokens: the model ended it."
-        );
-    }
 }
