@@ -60,7 +60,7 @@ fn value_of(key: u32) -> f32 {
 }
 
 fn penalised(id: u32, logit: f32) -> f32 {
-  if ((seen[id / 32u] >> (id % 32u) & 1u) == 0u) {
+  if (((seen[id / 32u] >> (id % 32u)) & 1u) == 0u) {
     return logit;
   }
   return select(logit / settings.penalty, logit * settings.penalty, logit < 0.0);
@@ -134,7 +134,7 @@ fn threshold(local: u32, length: u32) -> vec2<u32> {
       let key = key_of(logits[i]);
       // The digits found so far must agree; none are before the first.
       if (digit == 0u || key >> (shift + 8u) == prefix >> (shift + 8u)) {
-        atomicAdd(&bins[key >> shift & 255u], 1u);
+        atomicAdd(&bins[(key >> shift) & 255u], 1u);
       }
     }
     workgroupBarrier();

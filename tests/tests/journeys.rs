@@ -13,12 +13,14 @@ mod generate;
 mod lens;
 #[path = "journeys/loading.rs"]
 mod loading;
+#[path = "journeys/webgpu.rs"]
+mod webgpu;
 
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use glassformer_tests::browser::{Browser, Page};
+use glassformer_tests::browser::{Browser, Page, SOFTWARE_WEBGPU};
 use glassformer_tests::server::Server;
 use glassformer_tests::{Prepared, prepared};
 
@@ -63,19 +65,24 @@ struct Journey {
 impl Journey {
     /// Opens the page with this fragment, or says why not.
     fn begin(name: &str, fragment: &str) -> Option<Self> {
-        Self::begin_with(name, fragment, Turn::shared())
+        Self::begin_with(name, fragment, Turn::shared(), &[])
     }
 
     /// As [`Self::begin`], with no other journey under way.
     fn begin_alone(name: &str, fragment: &str) -> Option<Self> {
-        Self::begin_with(name, fragment, Turn::alone())
+        Self::begin_with(name, fragment, Turn::alone(), &[])
     }
 
-    fn begin_with(name: &str, fragment: &str, turn: Turn) -> Option<Self> {
+    /// As [`Self::begin`], with a GPU: the browser's software adapter.
+    fn begin_gpu(name: &str, fragment: &str) -> Option<Self> {
+        Self::begin_with(name, fragment, Turn::shared(), SOFTWARE_WEBGPU)
+    }
+
+    fn begin_with(name: &str, fragment: &str, turn: Turn, flags: &[&str]) -> Option<Self> {
         let prepared = prepared(name)?;
         let mounts: [(&str, &Path); 2] = [("/models/", &prepared.models), ("/", &prepared.dist)];
         let server = Server::start(0, &mounts).unwrap();
-        let browser = Browser::launch(&prepared.chrome).unwrap();
+        let browser = Browser::launch_with(&prepared.chrome, flags).unwrap();
         let page = browser.new_page().unwrap();
         let mut journey = Self {
             page,

@@ -7,8 +7,13 @@ use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, Files, PathSource};
 
 use super::{Journey, LONG, SHORT, WEIGHTS};
 
-/// What the same engine writes natively.
-fn natively(journey: &Journey, text: &str, settings: GenerateSettings) -> Vec<(u32, f64)> {
+/// What the same engine writes natively on the CPU.
+pub(super) fn natively(
+    journey: &Journey,
+    prompt: Prompt,
+    precision: PrecisionChoice,
+    settings: GenerateSettings,
+) -> Vec<(u32, f64)> {
     let path = journey
         .prepared
         .models
@@ -22,7 +27,7 @@ fn natively(journey: &Journey, text: &str, settings: GenerateSettings) -> Vec<(u
     };
     futures::executor::block_on(async {
         let mut engine = Engine::new();
-        let (backend, precision) = (BackendChoice::Cpu, PrecisionChoice::Fast);
+        let backend = BackendChoice::Cpu;
         let (mut quiet, cancel) = (|_, _, _| {}, Cancel::default());
         engine
             .load(
@@ -37,7 +42,6 @@ fn natively(journey: &Journey, text: &str, settings: GenerateSettings) -> Vec<(u
             )
             .await
             .unwrap();
-        let prompt = Prompt::Chat { text: text.into() };
         engine
             .generate(&prompt, Branch::default(), settings, &mut emit, &cancel)
             .await
@@ -71,7 +75,10 @@ fn a_prompt_is_answered_with_the_engines_own_numbers() {
         max_tokens: 24,
         ..GenerateSettings::default()
     };
-    let expected = natively(&journey, question, settings);
+    let prompt = Prompt::Chat {
+        text: question.into(),
+    };
+    let expected = natively(&journey, prompt, PrecisionChoice::Fast, settings);
     assert_eq!(shown.len(), expected.len());
     for ((id, logprob), (expected_id, expected_logprob)) in shown.iter().zip(&expected) {
         assert_eq!(id, expected_id);

@@ -18,13 +18,13 @@ const ROWS: &str =
     "[...document.querySelectorAll('[data-testid=lens-candidate]')].map(r => ({...r.dataset}))";
 
 impl Journey {
-    fn rows(&mut self) -> Vec<Value> {
+    pub(super) fn rows(&mut self) -> Vec<Value> {
         let rows = self.page.evaluate(ROWS).unwrap();
         rows.as_array().unwrap().clone()
     }
 
     /// Clicks the n-th token.
-    fn open_token(&mut self, index: usize) {
+    pub(super) fn open_token(&mut self, index: usize) {
         let script =
             format!("document.querySelectorAll('[data-testid=generate-token]')[{index}].click()");
         self.page.evaluate(&script).unwrap();
@@ -35,7 +35,7 @@ impl Journey {
     }
 
     /// Moves a slider of the lens, as a person's hand does.
-    fn slide(&mut self, testid: &str, value: f64) {
+    pub(super) fn slide(&mut self, testid: &str, value: f64) {
         let script = format!(
             "(s => {{ s.value = {value}; s.dispatchEvent(new Event('input', {{bubbles: true}})) }})\
              (document.querySelector('[data-testid={testid}]'))"
@@ -45,7 +45,7 @@ impl Journey {
     }
 
     /// Pictures of the page for people to look at, if they say where.
-    fn picture(&mut self, name: &str) {
+    pub(super) fn picture(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("GLASSFORMER_SCREENSHOTS") else {
             return;
         };
