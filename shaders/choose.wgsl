@@ -211,7 +211,9 @@ struct Choice {
 fn choose(length: u32, all: f32, least: f32) -> Choice {
   let whole = length == VOCAB;
   if (settings.temperature == 0.0) {
-    return Choice(list[0], whole || value_of(keys[0]) >= least);
+    // A penalty may bring a listed token down to what others, with lower ids, have outside.
+    let first = value_of(keys[0]);
+    return Choice(list[0], whole || first > least || (first == least && settings.penalty == 1.0));
   }
   var count = length;
   var sum = all;
@@ -226,7 +228,7 @@ fn choose(length: u32, all: f32, least: f32) -> Choice {
     while (count < length && keys[count] == last) {
       count++;
     }
-    if (!whole && (count == length || value_of(last) < least)) {
+    if (!whole && (count == length || value_of(last) <= least)) {
       return Choice(0u, false);
     }
     open = false;

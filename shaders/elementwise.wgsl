@@ -1,6 +1,5 @@
 // A function of each number, or of each pair of numbers: a, b [rows, WIDTH] → y, the same shape.
 // Dispatch: (WIDTH / 64, rows).
-//#include run
 //#include silu
 override WIDTH: u32;
 override FUNCTION: u32; // 0 silu(a), 1 a + b, 2 a · b

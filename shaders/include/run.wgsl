@@ -14,6 +14,7 @@ struct Run {
 
 // Which of the run's lengths counts the rows of a kernel's input: 0 positions, 1 selected rows.
 override ROWS_OF: u32 = 0u;
+override ROWS_PER: u32 = 1u;  // rows of each, such as heads
 fn row_count() -> u32 {
-  return select(run.positions, run.selected, ROWS_OF == 1u);
+  return select(run.positions, run.selected, ROWS_OF == 1u) * ROWS_PER;
 }

@@ -309,7 +309,12 @@ impl Executor for GpuExecutor {
             return Ok(false);
         };
         let key = self.key(graph, choosing.entry, &[], self.sizes(&ONE_TOKEN))?;
-        let mut prepared = Prepared::new(&self.gpu, self.lower(graph, &key)?)?;
+        let plan = self.lower(graph, &key)?;
+        // Tokens are encoded ahead, with the same workgroups and buffers at every position.
+        if plan.grows() {
+            return Ok(false);
+        }
+        let mut prepared = Prepared::new(&self.gpu, plan)?;
         let (id, store) = (choosing.session, self.store.as_ref().ok_or_else(no_model)?);
         let session = self.sessions.get_mut(&id);
         let session = session.ok_or_else(|| unknown_session(id))?;

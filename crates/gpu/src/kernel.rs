@@ -1,6 +1,6 @@
 //! A shader with its constants, and one dispatch of it.
 
-use glassformer_graph::{Bindings, Dim, NodeId, StateId};
+use glassformer_graph::{Bindings, Dim, ExecError, NodeId, StateId};
 
 use crate::shaders::Variant;
 
@@ -121,7 +121,25 @@ pub struct Dispatch {
 /// Most workgroups along one axis, by default and nearly everywhere.
 const MOST_GROUPS: usize = 65535;
 
+/// Shaders whose rows may go on along z.
+const ANY_NUMBER_OF_ROWS: [&str; 2] = ["attention_scores", "softmax"];
+
 impl Dispatch {
+    /// Checks that a run's rows fit into one dispatch.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn check(&self, bindings: &Bindings) -> Result<(), ExecError> {
+        let [x, y] = [0, 1].map(|axis| self.groups[axis].get(bindings));
+        let tall = y > MOST_GROUPS && !ANY_NUMBER_OF_ROWS.contains(&self.kernel.operation);
+        if x > MOST_GROUPS || tall || y.div_ceil(MOST_GROUPS) > MOST_GROUPS {
+            let operation = self.kernel.operation;
+            let message = format!("{operation} takes at most {MOST_GROUPS} rows at once.");
+            return Err(ExecError::Device(message));
+        }
+        Ok(())
+    }
+
     /// Workgroups of one run; none if there is nothing to compute.
     pub fn workgroups(&self, bindings: &Bindings) -> Option<[u32; 3]> {
         let [x, y] = [0, 1].map(|axis| self.groups[axis].get(bindings));

@@ -111,6 +111,19 @@ impl Plan {
         Ok(share(graph, steps, keep.collect()))
     }
 
+    /// Whether a run needs more workgroups or memory the more positions the state holds: it does
+    /// where somebody looks at scores, or heads do not allow to compute attention at once.
+    pub fn grows(&self) -> bool {
+        let kv_len = Dim::Symbol(Symbol::KvLen);
+        let groups = self.dispatches.iter().flat_map(|d| &d.groups);
+        groups.into_iter().any(|count| count.dims.contains(&kv_len))
+            || self
+                .buffers
+                .iter()
+                .flatten()
+                .any(|shape| shape.0.contains(&kv_len))
+    }
+
     /// One line a dispatch, for people and for comparing lists.
     pub fn describe(&self, graph: &Graph) -> Vec<String> {
         let line = |dispatch: &Dispatch| {

@@ -67,6 +67,8 @@ impl Prepared {
         bindings: &Bindings,
         capacity: usize,
     ) -> Result<(), ExecError> {
+        let dispatches = &self.plan.dispatches;
+        dispatches.iter().try_for_each(|d| d.check(bindings))?;
         let most = gpu.device.limits().max_storage_buffer_binding_size;
         let fits = |buffer: &Buffer, bytes: usize| buffer.size() >= bytes as u64;
         for (i, shapes) in self.plan.buffers.iter().enumerate() {

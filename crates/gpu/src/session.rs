@@ -95,12 +95,13 @@ impl Session {
             }
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
             let buffer = gpu.buffer("state", bytes, usage);
-            if self.len > 0 {
+            // All there is room for: positions that tokens in flight have written count as well.
+            let used = self.capacity.min(capacity) * row;
+            if used > 0 {
                 for b in 0..self.batch {
                     let from = (b * self.capacity * row) as u64;
                     let to = (b * capacity * row) as u64;
-                    let used = (self.len * row) as u64;
-                    encoder.copy_buffer_to_buffer(&self.states[i], from, &buffer, to, used);
+                    encoder.copy_buffer_to_buffer(&self.states[i], from, &buffer, to, used as u64);
                 }
             }
             states.push(buffer);

@@ -59,6 +59,10 @@ impl Layout {
             layout.tables.push(layout.vector_len);
             layout.vector_len += table.data.len();
         }
+        let bytes = layout.vector_len.saturating_mul(size_of::<f32>());
+        if bytes > most {
+            return Err(ExecError::OutOfMemory { bytes });
+        }
         Ok(layout)
     }
 

@@ -151,7 +151,8 @@ impl Filling {
     }
 }
 
-/// A push gives at most a finished block and a run of blocks, one behind the other.
+/// A push gives at most a finished block and a run of blocks, one behind the other. Between them
+/// there is at most the padding of a row that the block ended.
 fn join(patches: Vec<[Patch; 2]>) -> [Patch; 2] {
     let mut patches = patches.into_iter();
     let mut joined = patches.next().unwrap_or_default();
@@ -159,7 +160,8 @@ fn join(patches: Vec<[Patch; 2]>) -> [Patch; 2] {
         for (patch, next) in joined.iter_mut().zip(next) {
             if patch.bytes.is_empty() {
                 *patch = next;
-            } else {
+            } else if !next.bytes.is_empty() {
+                patch.bytes.resize(next.offset - patch.offset, 0);
                 patch.bytes.extend(next.bytes);
             }
         }

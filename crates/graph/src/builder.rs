@@ -144,7 +144,8 @@ impl Builder {
         let shape = self.shape(x).clone();
         let table_shape = &self.model.tables[table.0].shape;
         let fits = matches!(table_shape[..], [_, 2, half] if shape.width() == Some(2 * half));
-        if !fits {
+        let run = [Symbol::Batch, Symbol::QueryLen].map(Dim::from);
+        if !fits || shape.0.len() != 4 || !shape.0.starts_with(&run) {
             let reason = format!("a rotary table {table_shape:?} meets {shape}");
             return Err(self.misfit(name, reason));
         }
@@ -280,6 +281,7 @@ impl Builder {
     }
 
     fn push(&mut self, name: &str, op: Op, inputs: Vec<NodeId>, shape: Shape) -> Result<NodeId> {
+        self.check_operands(name, &op, &inputs)?;
         if !self.names.insert(name.into()) {
             return Err(GraphError::DuplicateName(name.into()));
         }
@@ -291,6 +293,26 @@ impl Builder {
             shape,
         });
         Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    /// Ids and states are no values like others: ids are no numbers, and a state's rows lie as far
+    /// apart as it has room for.
+    fn check_operands(&self, name: &str, op: &Op, inputs: &[NodeId]) -> Result<()> {
+        for (place, input) in inputs.iter().enumerate() {
+            let fits = match (&self.nodes[input.0].op, op, place) {
+                (Op::Input, Op::Embedding { .. }, 0) | (Op::Input, Op::SelectRows, 1) => true,
+                (Op::Input, ..) | (_, Op::Embedding { .. }, 0) | (_, Op::SelectRows, 1) => false,
+                (Op::Append { .. }, Op::AttentionScores { .. } | Op::AttentionContext, 1) => true,
+                (Op::Append { .. }, ..) => false,
+                _ => true,
+            };
+            if !fits {
+                let operand = &self.nodes[input.0].name;
+                let reason = format!("{} cannot read {operand}", op.name());
+                return Err(self.misfit(name, reason));
+            }
+        }
+        Ok(())
     }
 
     fn matrix(&self, node: &str, weight: WeightId) -> Result<[usize; 2]> {

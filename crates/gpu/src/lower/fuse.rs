@@ -255,7 +255,9 @@ impl Finder<'_> {
             && k.heads == v.heads
             && q.heads[1] == k.heads[1]
             && q.heads[1].is_multiple_of(2);
-        if !fits {
+        // Keys and values are there once the query is: whoever reads them comes later.
+        let later = |end: NodeId| self.uses.readers(end).iter().all(|reader| *reader > id);
+        if !fits || !later(k.end) || !later(v.end) {
             return None;
         }
         let mut weights = Vec::new();

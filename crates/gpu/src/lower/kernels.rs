@@ -2,7 +2,7 @@
 
 use glassformer_graph::lower::{Access, Attention};
 use glassformer_graph::{
-    Binary, Dim, ExecError, Mask, NodeId, Op, RopeLayout, Shape, Unary, WeightId,
+    Binary, Dim, ExecError, Mask, NodeId, Op, RopeLayout, Shape, Symbol, Unary, WeightId,
 };
 
 use super::fuse::{Fused, Gated, Product, Projection, Source};
@@ -101,7 +101,7 @@ impl Lowering<'_> {
 
     pub(super) fn fused(&self, fused: &Fused) -> Result<Step> {
         match fused {
-            Fused::Attention(node, attention) => Ok(self.attention(*node, attention)),
+            Fused::Attention(node, attention) => self.attention(*node, attention),
             Fused::Projection(projection) => self.projection(projection),
             Fused::Product(product) => self.product(product),
             Fused::Gated(gated) => self.gated(gated),
@@ -131,7 +131,8 @@ impl Lowering<'_> {
         let mut kernel = Kernel::new(operation, variant)
             .count("K", matrix.cols)
             .count("ROW0", matrix.row0)
-            .flag("ROWS_OF", selected(shape));
+            .flag("ROWS_OF", selected(shape))
+            .count("ROWS_PER", rows_per_position(shape)?);
         if few {
             kernel = kernel.count("LANES", self.lanes());
         }
@@ -238,7 +239,8 @@ impl Lowering<'_> {
         Ok(bound.dispatch(p.query, kernel, groups))
     }
 
-    fn attention(&self, node: NodeId, attention: &Attention) -> Step {
+    fn attention(&self, node: NodeId, attention: &Attention) -> Result<Step> {
+        self.check_attention(attention.query, attention.key)?;
         let place = |id: NodeId| self.place[id.0];
         let kernel = Kernel::new("attention_vector", Variant::default());
         let kernel = self.heads(kernel, attention.query, attention.key);
@@ -248,12 +250,25 @@ impl Lowering<'_> {
             Count::new(&[heads], 1),
             Count::new(&self.shape(attention.query).0[..2], 1),
         ];
-        Bound::new()
+        Ok(Bound::new()
             .read(at::X, place(attention.query))
             .read(at::SECOND, place(attention.key))
             .write(at::Y, place(node))
             .read(at::OTHER, place(attention.value))
-            .dispatch(node, kernel, groups)
+            .dispatch(node, kernel, groups))
+    }
+
+    /// The shaders take a query's position from its place in the run, and as many keys as the
+    /// state holds, or as the run where there is no state.
+    fn check_attention(&self, query: NodeId, keys: NodeId) -> Result<()> {
+        let run = [Symbol::Batch, Symbol::QueryLen].map(Dim::Symbol);
+        let of_run = |id: NodeId| self.shape(id).0.starts_with(&run);
+        let in_state = matches!(self.place[keys.0], Place::State(_));
+        let keys_fit = in_state || (of_run(keys) && !self.uses.graph().appends());
+        if of_run(query) && keys_fit {
+            return Ok(());
+        }
+        Err(unsupported("attention between these positions"))
     }
 
     /// Heads of a query `[.., heads, head_dim]` and of keys or values.
@@ -328,6 +343,7 @@ impl Lowering<'_> {
                 )
             }
             Op::AttentionScores { scale, mask: kind } => {
+                self.check_attention(node.inputs[0], node.inputs[1])?;
                 let kernel = Kernel::new("attention_scores", plain);
                 let kernel = self.heads(kernel, node.inputs[0], node.inputs[1]);
                 let kernel = mask(kernel, kind)
@@ -354,6 +370,7 @@ impl Lowering<'_> {
                 )
             }
             Op::AttentionContext => {
+                self.check_attention(id, node.inputs[1])?;
                 let kernel = Kernel::new("attention_context", plain);
                 let kernel = self.heads(kernel, id, node.inputs[1]);
                 let (heads, row) = self.rows_of_heads(id);
@@ -402,11 +419,30 @@ impl Lowering<'_> {
     }
 }
 
+/// Rows of a value `[batch, q_len or rows, .., width]` at each position.
+fn rows_per_position(shape: &Shape) -> Result<usize> {
+    let positions = [Symbol::QueryLen, Symbol::Rows].map(Dim::Symbol);
+    let (Some([batch, position]), rest) = (shape.leading().first_chunk(), shape.leading().get(2..))
+    else {
+        return Err(unsupported("a product of something else than positions"));
+    };
+    if *batch != Dim::Symbol(Symbol::Batch) || !positions.contains(position) {
+        return Err(unsupported("a product of something else than positions"));
+    }
+    let rows = rest.unwrap_or_default().iter().map(|dim| match dim {
+        Dim::Fixed(n) => Ok(*n),
+        Dim::Symbol(_) => Err(unsupported("a product over two lengths")),
+    });
+    rows.product()
+}
+
 fn mask(kernel: Kernel, mask: Mask) -> Kernel {
     match mask {
         Mask::Full => kernel.count("MASK", 0),
         Mask::Causal => kernel.count("MASK", 1),
-        Mask::Window(n) => kernel.count("MASK", 2).count("WINDOW", n),
+        Mask::Window(n) => kernel
+            .count("MASK", 2)
+            .with("WINDOW", n.min(u32::MAX as usize) as u32),
     }
 }
 

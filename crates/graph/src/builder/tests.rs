@@ -82,3 +82,34 @@ fn masks_say_which_keys_are_seen() {
     assert_eq!(Mask::Window(2).range(2, 5), 1..3);
     assert_eq!(Mask::Window(9).range(2, 5), 0..3);
 }
+
+#[test]
+fn ids_and_states_are_read_by_what_knows_them() {
+    let mut b = Builder::new();
+    let table = b.weight("wte", &[10, 8]).unwrap();
+    let state = b.state("k", &[2, 4], 64);
+    let angles = b.table("angles", &[64, 2, 2], vec![0.0; 256]).unwrap();
+    let ids = ids(&mut b);
+    let x = b.embedding("x", ids, table).unwrap();
+    assert!(b.unary("of ids", ids, Unary::Silu).is_err());
+    assert!(b.embedding("of numbers", x, table).is_err());
+    assert!(b.select_rows("by ids", x, ids).is_err());
+    let heads = b.split("heads", x, 2).unwrap();
+    let keys = b.append("keys", heads, state).unwrap();
+    let message = b
+        .binary("sum", keys, keys, Binary::Add)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        message,
+        "The model does not fit together at sum: add cannot read keys."
+    );
+    assert!(b.join("joined", keys).is_err());
+    // Positions turn before they are appended, and by head.
+    let layout = RopeLayout::Half;
+    assert!(b.rope("turned late", keys, angles, layout).is_err());
+    let narrow = b.weight("narrow", &[10, 4]).unwrap();
+    let flat = b.embedding("flat", ids, narrow).unwrap();
+    assert!(b.rope("turned flat", flat, angles, layout).is_err());
+    assert!(b.rope("turned", heads, angles, layout).is_ok());
+}

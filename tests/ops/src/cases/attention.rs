@@ -1,0 +1,123 @@
+//! Attention over caches around the lengths at which they grow, and over a run's own positions.
+
+use std::rc::Rc;
+
+use glassformer_gpu::Gpu;
+use glassformer_graph::{Mask, NodeId, RopeLayout};
+
+use super::Extent;
+use crate::{Net, Pair, Report};
+
+/// Heads of queries, of keys and values, and their width.
+fn heads(extent: Extent) -> &'static [[usize; 3]] {
+    match extent {
+        Extent::All => &[
+            [3, 1, 2],
+            [3, 3, 4],
+            [3, 1, 33],
+            [6, 2, 64],
+            [1, 1, 128],
+            [3, 1, 256],
+        ],
+        Extent::Some => &[[3, 1, 33], [3, 1, 64]],
+    }
+}
+
+/// Scores, probabilities and context of one query.
+fn attend(net: &mut Net, name: &str, [q, k, v]: [NodeId; 3], width: usize, mask: Mask) -> NodeId {
+    let name = |what: &str| format!("{what} of {name} {mask:?}");
+    let scale = 1.0 / (width as f32).sqrt();
+    let builder = &mut net.builder;
+    let scores = builder.attention_scores(&name("scores"), q, k, None, scale, mask);
+    let probs = builder.softmax(&name("probs"), scores.unwrap()).unwrap();
+    let context = builder.attention_context(&name("context"), probs, v);
+    context.unwrap()
+}
+
+/// Query, key and value of a table each, `[batch, q_len, heads, width]`.
+fn operands(net: &mut Net, name: &str, [heads, kv_heads, width]: [usize; 3]) -> [NodeId; 3] {
+    [("q", heads), ("k", kv_heads), ("v", kv_heads)].map(|(what, heads)| {
+        let flat = net.source(&format!("{what} of {name}, flat"), heads * width);
+        let name = format!("{what} of {name}");
+        net.builder.split(&name, flat, heads).unwrap()
+    })
+}
+
+/// Every mask over a cache that passes its first growth.
+pub async fn with_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
+    let mut net = Net::new(4);
+    let mut outputs = Vec::new();
+    for (i, &sizes) in heads(extent).iter().enumerate() {
+        let [_, kv_heads, width] = sizes;
+        let name = format!("{sizes:?}");
+        let [mut q, mut k, v] = operands(&mut net, &name, sizes);
+        if width.is_multiple_of(2) {
+            let table = net.angles(width);
+            let layout = [RopeLayout::Half, RopeLayout::Interleaved][i % 2];
+            for (what, node) in [("q", &mut q), ("k", &mut k)] {
+                let name = format!("{what} of {name}, turned");
+                *node = net.builder.rope(&name, *node, table, layout).unwrap();
+            }
+        }
+        let states = [0; 2].map(|_| net.state([kv_heads, width]));
+        let [k, v] = [("k", k, states[0]), ("v", v, states[1])].map(|(what, node, state)| {
+            let name = format!("{what} of {name}, appended");
+            net.builder.append(&name, node, state).unwrap()
+        });
+        for mask in [Mask::Full, Mask::Causal, Mask::Window(1), Mask::Window(200)] {
+            outputs.push(attend(&mut net, &name, [q, k, v], width, mask));
+        }
+    }
+    let made = net.finish(&outputs);
+    let mut pair = Pair::load("cache", &gpu, made);
+    let nodes = pair.nodes();
+    let batches: &[usize] = match extent {
+        Extent::All => &[1, 3],
+        Extent::Some => &[1],
+    };
+    for &batch in batches {
+        let open = pair.open(batch);
+        // 3, 63, 64, 65, 254, 255, 256, 257, 258, 323, 324 in all.
+        for (q_len, looked_at) in [
+            (3, true),
+            (60, false),
+            (1, false),
+            (1, true),
+            (189, false),
+            (1, false),
+            (1, true),
+            (1, false),
+            (1, true),
+            (65, false),
+            (1, true),
+        ] {
+            let taps = if looked_at { &nodes[..] } else { &[] };
+            pair.run(open, q_len, &[], taps).await;
+        }
+        pair.close(open);
+    }
+    pair.report
+}
+
+/// An encoder's: keys and values are this run's own.
+pub async fn without_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
+    let mut net = Net::new(5);
+    let mut outputs = Vec::new();
+    for &sizes in heads(extent) {
+        let name = format!("{sizes:?}");
+        let operands = operands(&mut net, &name, sizes);
+        for mask in [Mask::Full, Mask::Causal, Mask::Window(3)] {
+            outputs.push(attend(&mut net, &name, operands, sizes[2], mask));
+        }
+    }
+    let made = net.finish(&outputs);
+    let mut pair = Pair::load("no cache", &gpu, made);
+    let nodes = pair.nodes();
+    for &(batch, q_len) in super::lengths(extent) {
+        let open = pair.open(batch);
+        pair.run(open, q_len, &[], &nodes).await;
+        pair.run(open, q_len, &[], &[]).await;
+        pair.close(open);
+    }
+    pair.report
+}

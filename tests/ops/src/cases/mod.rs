@@ -1,0 +1,78 @@
+//! The graphs, each run over many lengths.
+
+mod attention;
+mod blocks;
+mod fusions;
+mod simple;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use glassformer_gpu::Gpu;
+
+use crate::Report;
+
+/// How much to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    All,
+    /// What a slow device finishes within seconds.
+    Some,
+}
+
+/// A case on its way.
+pub type Comparing = Pin<Box<dyn Future<Output = Report>>>;
+
+/// A case: compares a few graphs on a device.
+pub type Case = fn(Rc<Gpu>, Extent) -> Comparing;
+
+/// Every case by its name.
+pub const ALL: &[(&str, Case)] = &[
+    ("elements", |gpu, extent| {
+        Box::pin(simple::elements(gpu, extent))
+    }),
+    ("products", |gpu, extent| {
+        Box::pin(simple::products(gpu, extent))
+    }),
+    ("weights_in_pieces", |gpu, extent| {
+        Box::pin(simple::weights_in_pieces(gpu, extent))
+    }),
+    ("attention_with_a_cache", |gpu, extent| {
+        Box::pin(attention::with_a_cache(gpu, extent))
+    }),
+    ("attention_without_a_cache", |gpu, extent| {
+        Box::pin(attention::without_a_cache(gpu, extent))
+    }),
+    ("projections", |gpu, extent| {
+        Box::pin(fusions::projections(gpu, extent))
+    }),
+    ("products_with_neighbours", |gpu, extent| {
+        Box::pin(fusions::products(gpu, extent))
+    }),
+    ("blocks", |gpu, extent| {
+        Box::pin(blocks::blocks(gpu, extent))
+    }),
+];
+
+/// Sequences and positions of runs without a past: few and many rows of input, and tiles of 32
+/// that are not full, full and just begun.
+fn lengths(extent: Extent) -> &'static [(usize, usize)] {
+    match extent {
+        Extent::All => &[
+            (1, 1),
+            (3, 1),
+            (1, 2),
+            (1, 4),
+            (1, 5),
+            (3, 2),
+            (1, 31),
+            (1, 32),
+            (3, 11),
+            (1, 65),
+            (3, 33),
+        ],
+        Extent::Some => &[(1, 1), (1, 4), (3, 2), (1, 33)],
+    }
+}

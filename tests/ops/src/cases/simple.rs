@@ -1,0 +1,125 @@
+//! Operations that need no past, each straight behind a table.
+
+use std::rc::Rc;
+
+use glassformer_gpu::Gpu;
+use glassformer_graph::{Binary, Encoding, Unary};
+
+use super::{Extent, lengths};
+use crate::net::VOCAB;
+use crate::{Net, Pair, Random, Report};
+
+/// Widths that are no multiple of anything, and those of small models.
+fn widths(extent: Extent) -> &'static [usize] {
+    match extent {
+        Extent::All => &[1, 3, 31, 33, 576, 1536],
+        Extent::Some => &[1, 33, 576],
+    }
+}
+
+/// Norms, functions of each number or pair, selected rows.
+pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
+    let mut net = Net::new(1);
+    let rows = net.rows();
+    let mut last = None;
+    for &width in widths(extent) {
+        let name = |what: &str| format!("{what} of {width}");
+        let x = net.source(&name("x"), width);
+        let y = net.source(&name("y"), width);
+        net.norm(&name("norm"), x, width);
+        let builder = &mut net.builder;
+        let silu = Unary::Silu;
+        builder.unary(&name("silu"), x, silu).unwrap();
+        for (what, b, function) in [
+            ("sum", y, Binary::Add),
+            ("double", x, Binary::Add),
+            ("product", y, Binary::Mul),
+            ("square", x, Binary::Mul),
+        ] {
+            builder.binary(&name(what), x, b, function).unwrap();
+        }
+        last = Some(builder.select_rows(&name("rows"), x, rows).unwrap());
+    }
+    let made = net.finish(&[last.unwrap()]);
+    let mut pair = Pair::load("elements", &gpu, made);
+    let nodes = pair.nodes();
+    for &(batch, q_len) in lengths(extent) {
+        let open = pair.open(batch);
+        let last = q_len as u32 - 1;
+        for rows in [&[][..], &[last], &[last, 0, last / 2]] {
+            pair.run(open, q_len, rows, &nodes).await;
+        }
+        pair.close(open);
+    }
+    pair.report
+}
+
+/// Matrix products and tables of every encoding, alone and stacked.
+pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
+    let mut report = Report::default();
+    for encoding in Encoding::ALL {
+        let mut net = Net::new(2);
+        let mut last = None;
+        let whole = |width: &usize| width.next_multiple_of(encoding.block_len());
+        let mut widths: Vec<usize> = widths(extent).iter().map(whole).collect();
+        widths.dedup();
+        for width in widths {
+            let name = |what: &str| format!("{what} of {width}");
+            let x = net.source(&name("x"), width);
+            // Alone.
+            let alone = net.linear(&name("one"), x, [1, width], encoding, false);
+            // Three that read the same value lie in one pair of buffers.
+            let y = net.source(&name("y"), width);
+            for (what, rows, bias) in [("two", 2, true), ("odd", 33, true), ("more", 70, false)] {
+                net.linear(&name(what), y, [rows, width], encoding, bias);
+            }
+            let (ids, table) = (net.ids(), net.matrix(VOCAB, width, encoding));
+            let builder = &mut net.builder;
+            builder.embedding(&name("table"), ids, table).unwrap();
+            // A table that is a matrix too.
+            builder.linear(&name("tied"), y, table, None).unwrap();
+            last = Some(alone);
+        }
+        let made = net.finish(&[last.unwrap()]);
+        let mut pair = Pair::load(&format!("products of {encoding}"), &gpu, made);
+        let nodes = pair.nodes();
+        for &(batch, q_len) in lengths(extent) {
+            let open = pair.open(batch);
+            pair.run(open, q_len, &[], &nodes).await;
+            pair.close(open);
+        }
+        report.add(pair.report);
+    }
+    report
+}
+
+/// Every number of tables of odd shapes, whatever the pieces they came in.
+pub async fn weights_in_pieces(gpu: Rc<Gpu>, extent: Extent) -> Report {
+    let mut report = Report::default();
+    let mut random = Random::new(3);
+    let all: Vec<u32> = (0..VOCAB as u32).collect();
+    let times = if extent == Extent::All { 8 } else { 1 };
+    for encoding in Encoding::ALL {
+        for _ in 0..times {
+            let mut net = Net::new(random.next());
+            let ids = net.ids();
+            let mut last = None;
+            for i in 0..4 {
+                let width = (1 + random.below(70)).next_multiple_of(encoding.block_len());
+                let table = net.matrix(VOCAB, width, encoding);
+                last = Some(
+                    net.builder
+                        .embedding(&format!("table {i} of {width}"), ids, table)
+                        .unwrap(),
+                );
+            }
+            let made = net.finish(&[last.unwrap()]);
+            let mut pair = Pair::load(&format!("pieces of {encoding}"), &gpu, made);
+            let nodes = pair.nodes();
+            let open = pair.open(1);
+            pair.run_ids(open, &all, &[], &nodes).await;
+            report.add(pair.report);
+        }
+    }
+    report
+}

@@ -1,0 +1,126 @@
+//! Every case on this machine's device, with the features it has and with none of them.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::rc::Rc;
+
+use futures::executor::block_on;
+use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
+use glassformer_graph::{
+    Builder, Encoding, ExecError, Executor, Input, Model, Precision, Run, Symbol, WeightId,
+};
+use glassformer_ops::cases::{ALL, Case, Extent};
+
+/// A device, or nothing, after saying so.
+fn open(test: &str, wanted: Wanted) -> Option<Rc<Gpu>> {
+    match block_on(Gpu::open(wanted)) {
+        Ok(gpu) => Some(gpu),
+        Err(error) => {
+            glassformer_tests::cannot_run(test, &error.to_string());
+            None
+        }
+    }
+}
+
+fn check(name: &str) {
+    let case: Case = ALL.iter().find(|(other, _)| *other == name).unwrap().1;
+    let none = Wanted {
+        f16: false,
+        subgroups: false,
+    };
+    for wanted in [Wanted::default(), none] {
+        let Some(gpu) = open(name, wanted) else {
+            return;
+        };
+        let report = block_on(case(gpu, Extent::All));
+        println!("{name} with {wanted:?}: {} values", report.compared);
+        for (op, (worst, at)) in &report.worst {
+            println!("  {op}: at most {worst:.1e} ({at})");
+        }
+        assert!(report.compared > 0);
+        let (count, some) = (report.failures.len(), report.failures.iter().take(20));
+        let some: Vec<_> = some.map(String::as_str).collect();
+        assert_eq!(count, 0, "{wanted:?}:\n{}", some.join("\n"));
+    }
+}
+
+/// One test each, and none forgotten.
+macro_rules! cases {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        #[test]
+        fn every_case_is_tested() {
+            let names: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, [$(stringify!($name)),*]);
+        }
+    };
+}
+
+cases! {
+    elements
+    products
+    weights_in_pieces
+    attention_with_a_cache
+    attention_without_a_cache
+    projections
+    products_with_neighbours
+    blocks
+}
+
+/// Loads a model of one weight.
+fn load(gpu: &Rc<Gpu>, model: Model) -> Result<GpuExecutor, ExecError> {
+    let mut exec = GpuExecutor::new(Rc::clone(gpu), Precision::Exact);
+    exec.load(Rc::new(model), &[Encoding::F32])?;
+    Ok(exec)
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    const TEST: &str = "what_does_not_fit_is_an_error";
+    let Some(gpu) = open(TEST, Wanted::default()) else {
+        return;
+    };
+    // A terabyte: beyond what any device binds.
+    for shape in [&[1 << 20, 1 << 18][..], &[1 << 38]] {
+        let mut builder = Builder::new();
+        builder.weight("too large", shape).unwrap();
+        let bytes = 1 << 40;
+        let error = load(&gpu, builder.finish()).err();
+        assert_eq!(error, Some(ExecError::OutOfMemory { bytes }));
+    }
+
+    // More rows than a dispatch has workgroups.
+    let mut builder = Builder::new();
+    let table = builder.weight("table", &[2, 1]).unwrap();
+    let dims = [Symbol::Batch, Symbol::QueryLen];
+    let ids = builder.input("ids", &dims).unwrap();
+    let x = builder.embedding("x", ids, table).unwrap();
+    builder.entry("run", &[x]).unwrap();
+    let mut exec = load(&gpu, builder.finish()).unwrap();
+    let numbers: Vec<u8> = [0.5f32, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    exec.write_weight(WeightId(0), &numbers).unwrap();
+    exec.finish_load().unwrap();
+    let session = exec.open(1, 1 << 20).unwrap();
+    let mut run = |n: usize| {
+        let data = vec![1; n];
+        let inputs = [Input {
+            name: "ids",
+            data: &data,
+        }];
+        let run = Run {
+            session,
+            entry: "run",
+            inputs: &inputs,
+            taps: &[],
+        };
+        exec.run(run)?;
+        let read = block_on(exec.read(session, "run", x, &[]))?;
+        Ok::<_, ExecError>(read[0].data.iter().all(|x| *x == 2.0))
+    };
+    assert_eq!(run(65535), Ok(true));
+    assert!(matches!(run(65536), Err(ExecError::Device(_))));
+    assert_eq!(run(3), Ok(true));
+}
