@@ -11,6 +11,8 @@ mod files;
 mod generate;
 #[path = "journeys/loading.rs"]
 mod loading;
+#[path = "journeys/workers.rs"]
+mod workers;
 
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -253,12 +253,12 @@ impl Engine {
 
 fn why(precision: Precision) -> String {
     match precision {
-        Precision::Fast => {
-            "SIMD on the CPU: activations are rounded to 8 bits and multiplied as integers."
-        }
-        Precision::Exact => "SIMD on the CPU: f32 arithmetic on the dequantised weights.",
+        Precision::Fast => format!(
+            "{} on the CPU: activations are rounded to 8 bits and multiplied as integers.",
+            glassformer_cpu::kernels::simd()
+        ),
+        Precision::Exact => "SIMD on the CPU: f32 arithmetic on the dequantised weights.".into(),
     }
-    .into()
 }
 
 /// Measures a generation.
