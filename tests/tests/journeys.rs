@@ -15,6 +15,8 @@ mod lens;
 mod loading;
 #[path = "journeys/webgpu.rs"]
 mod webgpu;
+#[path = "journeys/workers.rs"]
+mod workers;
 
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -15,8 +15,10 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, File, MessageEvent, Worker};
 
-/// Beside the page; the shim loads the worker's WebAssembly.
-const WORKER: &str = "./glassformer-worker_loader.js";
+use self::program::worker_program;
+
+mod program;
+
 /// A worker that has not spoken by then is taken for dead.
 const START_MILLISECONDS: u32 = 600_000;
 /// Deaths in a row, without a life between them, after which it is not started again.
@@ -143,7 +145,7 @@ impl Drop for Events {
 impl Inner {
     fn spawn(self: &Rc<Self>) {
         self.up.set(false);
-        let worker = match Worker::new(WORKER) {
+        let worker = match Worker::new(worker_program()) {
             Ok(worker) => worker,
             Err(error) => return self.give_up(&format!("{error:?}")),
         };

@@ -1,5 +1,7 @@
 //! What must hold before a change is good: `check` and `test`.
 
+use std::path::PathBuf;
+
 use crate::error::Result;
 use crate::site::{Options, build_page};
 use crate::step::{run, step};
@@ -7,20 +9,28 @@ use crate::tools::{WASM, wasm_target};
 use crate::workspace::Workspace;
 use crate::{chromium, models};
 
-/// The programs of the site.
-const PROGRAMS: [&str; 2] = ["glassformer-web", "glassformer-worker"];
+/// The programs of the site: package, binary, features.
+const PROGRAMS: [[&str; 3]; 3] = [
+    ["glassformer-web", "glassformer-web", ""],
+    ["glassformer-worker", "glassformer-worker", ""],
+    [
+        "glassformer-worker",
+        "glassformer-worker-relaxed",
+        "relaxed-simd",
+    ],
+];
+
+const CORRECT: &str = "The messages above say what to correct.";
 
 /// Format, lints, WebAssembly build, documentation.
 pub fn check(workspace: &Workspace) -> Result<()> {
     wasm_target(workspace)?;
-    let [web, worker] = PROGRAMS;
     step("Checking the format", || {
         run(
             &mut workspace.cargo(&["fmt", "--all", "--check"]),
             "`cargo fmt` puts it right.",
         )
     })?;
-    let correct = "The messages above say what to correct.";
     step("Linting", || {
         let lint = [
             "clippy",
@@ -30,34 +40,27 @@ pub fn check(workspace: &Workspace) -> Result<()> {
             "-D",
             "warnings",
         ];
-        run(&mut workspace.cargo(&lint), correct)
+        run(&mut workspace.cargo(&lint), CORRECT)
     })?;
     step("Linting for WebAssembly", || {
-        let lint = [
-            "clippy", "-p", web, "-p", worker, "--target", WASM, "--", "-D", "warnings",
-        ];
-        run(&mut workspace.cargo(&lint), correct)
+        each_program(workspace, &["clippy"], &["--", "-D", "warnings"])
     })?;
     step("Building for WebAssembly", || {
-        // One by one, as Trunk does, so that it finds them built.
-        PROGRAMS.iter().try_for_each(|program| {
-            let build = [
-                "build",
-                "-p",
-                program,
-                "--bin",
-                program,
-                "--target",
-                WASM,
-                "--profile",
-                "quick",
-            ];
-            run(&mut workspace.cargo(&build), correct)
-        })
+        each_program(workspace, &["build"], &["--profile", "quick"])
     })?;
     step("Building the documentation", || {
         let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
-        run(doc.env("RUSTDOCFLAGS", "-D warnings"), correct)
+        run(doc.env("RUSTDOCFLAGS", "-D warnings"), CORRECT)
+    })
+}
+
+/// A command of cargo for one program after the other, as Trunk does, so that it finds them built.
+fn each_program(workspace: &Workspace, command: &[&str], options: &[&str]) -> Result<()> {
+    PROGRAMS.iter().try_for_each(|[package, binary, features]| {
+        let mut cargo = workspace.cargo(command);
+        cargo.args(["-p", package, "--bin", binary, "--features", features]);
+        cargo.args(["--target", WASM]).args(options);
+        run(&mut cargo, CORRECT)
     })
 }
 
@@ -76,6 +79,7 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
             dist: dist.clone(),
         },
     )?;
+    let products = build_products(workspace)?;
     step("Running the tests, the ones in Chromium too", || {
         let mut cargo = workspace.cargo(&[
             "test",
@@ -88,7 +92,23 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
         cargo
             .env("GLASSFORMER_DIST", &dist)
             .env("GLASSFORMER_MODELS", workspace.models());
-        cargo.env("GLASSFORMER_CHROME", &chrome);
+        cargo
+            .env("GLASSFORMER_CHROME", &chrome)
+            .env("GLASSFORMER_PRODUCTS", &products);
         run(&mut cargo, "The messages above name the tests that failed.")
     })
+}
+
+/// Builds what checks the kernels of relaxed SIMD in the browser, and says where it is.
+fn build_products(workspace: &Workspace) -> Result<PathBuf> {
+    step("Building the kernels' test for WebAssembly", || {
+        let mut cargo = workspace.cargo(&["build", "-p", "glassformer-cpu"]);
+        cargo.args(["--example", "products", "--features", "relaxed-simd"]);
+        cargo.args(["--target", WASM, "--profile", "quick"]);
+        run(&mut cargo, CORRECT)
+    })?;
+    Ok(workspace
+        .target()
+        .join(WASM)
+        .join("quick/examples/products.wasm"))
 }

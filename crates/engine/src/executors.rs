@@ -24,10 +24,13 @@ impl Place {
             PrecisionChoice::Fast | PrecisionChoice::Auto => Precision::Fast,
         };
         let how = match precision {
-            Precision::Fast => {
-                "SIMD on the CPU: activations are rounded to 8 bits and multiplied as integers."
+            Precision::Fast => format!(
+                "{} on the CPU: activations are rounded to 8 bits and multiplied as integers.",
+                glassformer_cpu::kernels::simd()
+            ),
+            Precision::Exact => {
+                "SIMD on the CPU: f32 arithmetic on the dequantised weights.".to_owned()
             }
-            Precision::Exact => "SIMD on the CPU: f32 arithmetic on the dequantised weights.",
         };
         Self {
             exec: Box::new(CpuExecutor::new(precision)),

@@ -125,9 +125,11 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
         modules.as_deref().ok(),
     )?;
     let browser = Browser::launch(&chrome).map_err(pages::failed)?;
-    let files = step("Opening the page", || site.open(&browser))?;
+    let (worker, files) = step("Opening the page", || site.open(&browser))?;
     let mut ours = step("Loading Glassformer in Chromium", || {
-        let load = json!({ "model": MODEL, "backend": options.backend, "precision": "auto" });
+        let load = json!({
+            "worker": worker, "model": MODEL, "backend": options.backend, "precision": "auto",
+        });
         Contender::open(&browser, &site.page("glassformer.html"), load, &prompt)
     })?;
     let mut theirs = modules.and_then(|_| {

@@ -1,56 +1,76 @@
 //! What a matrix product needs to know of its input, prepared once for all matrices that read it.
 
+use bytemuck::cast;
 use glassformer_graph::{BLOCK, Precision};
+use wide::{f32x4, i32x4};
+
+use super::machine::Machine;
+use super::{lanes, load};
 
 /// 32 activations rounded to signed bytes: `x ≈ scale·q`, `q` in −127..=127 and
 /// `scale = max|x| / 127`.
-///
-/// The bytes are kept as pairs of i16, in the order in which shifting and masking a weight word
-/// yields its columns: for each eight columns (0,2) (1,3) (4,6) (5,7). One 32-bit broadcast then
-/// feeds one multiply-add of four rows.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
 pub struct QuantBlock {
-    pub(crate) pairs: [i32; BLOCK / 2],
-    pub(crate) scale: f32,
-    /// `scale · Σ q`, for the minima of 4-bit blocks.
-    pub(crate) sum: f32,
+    /// The bytes in column order, four columns to a word.
+    pub(crate) q: [[[i8; 4]; 4]; 2],
+    /// `scale`, then `scale · Σ q` for the minima of 4-bit blocks, then nothing: one vector.
+    pub(crate) scale_sum: [f32; 4],
 }
 
-/// Columns of each pair, within eight.
-const PAIRS: [(usize, usize); 4] = [(0, 2), (1, 3), (4, 6), (5, 7)];
-
 impl QuantBlock {
-    /// Rounds 32 numbers.
+    /// Rounds 32 numbers, halves to the even neighbour.
     pub fn new(x: &[f32; BLOCK]) -> Self {
-        let max = x.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+        let (x, _) = x.as_chunks::<4>();
+        let max = x
+            .iter()
+            .fold(f32x4::ZERO, |max, x| max.max(load(x).abs()))
+            .to_array();
+        let max = max[0].max(max[1]).max(max[2]).max(max[3]);
         let scale = max / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let q = x.map(|x| (x * inverse).round_ties_even() as i32);
-        let mut pairs = [0; BLOCK / 2];
-        for (pair, out) in pairs.iter_mut().enumerate() {
-            let (low, high) = PAIRS[pair % 4];
-            let base = pair / 4 * 8;
-            *out = (q[base + low] & 0xffff) | q[base + high] << 16;
+        let inverse = f32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
+        let mut q = [[0; 4]; BLOCK / 4];
+        let mut sum = i32x4::ZERO;
+        for (q, x) in q.iter_mut().zip(x) {
+            let rounded = (load(x) * inverse).round_int();
+            sum += rounded;
+            *q = rounded.to_array().map(|q| q as i8);
         }
-        let sum = scale * q.iter().sum::<i32>() as f32;
-        Self { pairs, scale, sum }
+        let sum = scale * sum.reduce_add() as f32;
+        Self {
+            q: cast(q),
+            scale_sum: [scale, sum, 0.0, 0.0],
+        }
     }
 
     /// The rounded bytes in column order and their scale.
     pub fn unpack(&self) -> ([i8; BLOCK], f32) {
-        let mut q = [0; BLOCK];
-        for (pair, word) in self.pairs.iter().enumerate() {
-            let (low, high) = PAIRS[pair % 4];
-            q[pair / 4 * 8 + low] = *word as i8;
-            q[pair / 4 * 8 + high] = (word >> 16) as i8;
-        }
-        (q, self.scale)
+        (cast(self.q), self.scale_sum[0])
+    }
+
+    /// `scale` and `scale · Σ q`, in all lanes.
+    #[inline(always)]
+    pub(crate) fn scale_sum(&self) -> (f32x4, f32x4) {
+        let [scale, sum, ..] = lanes(cast(self.scale_sum));
+        (cast(scale), cast(sum))
     }
 }
 
+/// A [`QuantBlock`] for machines that multiply 16-bit numbers: pairs of them, in the order in
+/// which shifting and masking a weight word yields its columns, for each eight columns (0,2) (1,3)
+/// (4,6) (5,7). One 32-bit broadcast then feeds one multiply-add of four rows.
+pub(crate) type Pairs = [[[i16; 2]; 4]; 4];
+
+/// Columns of each pair, within eight.
+const PAIRS: [(usize, usize); 4] = [(0, 2), (1, 3), (4, 6), (5, 7)];
+
+fn pairs(block: &QuantBlock) -> Pairs {
+    let eights: [[i8; 8]; 4] = cast(block.q);
+    eights.map(|q| PAIRS.map(|(low, high)| [q[low].into(), q[high].into()]))
+}
+
 /// The input of matrix products, `[n, cols]`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Activations {
     /// Rows.
     pub(crate) n: usize,
@@ -61,9 +81,32 @@ pub struct Activations {
     pub(crate) sums: Vec<f32>,
     /// `[n, cols / 32]` in `fast` precision, else empty.
     pub(crate) quant: Vec<QuantBlock>,
+    /// What multiplies bytes, if this machine has it; the products are the same without.
+    pub(crate) machine: Option<Machine>,
+    /// Beside `quant`, without a machine.
+    pub(crate) pairs: Vec<Pairs>,
+}
+
+impl Default for Activations {
+    fn default() -> Self {
+        Self::on(Machine::detect())
+    }
 }
 
 impl Activations {
+    /// No numbers yet, for a way to multiply.
+    pub(crate) fn on(machine: Option<Machine>) -> Self {
+        Self {
+            n: 0,
+            cols: 0,
+            x: Vec::new(),
+            sums: Vec::new(),
+            quant: Vec::new(),
+            machine,
+            pairs: Vec::new(),
+        }
+    }
+
     /// Takes `[n, cols]` numbers, reusing memory.
     pub fn prepare(&mut self, x: &[f32], cols: usize, precision: Precision) {
         self.n = x.len() / cols.max(1);
@@ -72,6 +115,7 @@ impl Activations {
         self.x.extend_from_slice(x);
         self.sums.clear();
         self.quant.clear();
+        self.pairs.clear();
         if !cols.is_multiple_of(BLOCK) {
             return;
         }
@@ -80,7 +124,12 @@ impl Activations {
             Precision::Exact => self
                 .sums
                 .extend(blocks.iter().map(|x| x.iter().sum::<f32>())),
-            Precision::Fast => self.quant.extend(blocks.iter().map(QuantBlock::new)),
+            Precision::Fast => {
+                self.quant.extend(blocks.iter().map(QuantBlock::new));
+                if self.machine.is_none() {
+                    self.pairs.extend(self.quant.iter().map(pairs));
+                }
+            }
         }
     }
 }

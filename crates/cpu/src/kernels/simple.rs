@@ -49,7 +49,15 @@ pub fn silu(x: &[f32], out: &mut [f32]) {
 
 /// Replaces scores by `exp(x) / Σ exp(x)`.
 pub fn softmax_row(x: &mut [f32]) {
-    let max = x.iter().fold(f32::MIN, |max, &x| max.max(x));
+    let (x4, rest) = x.as_chunks::<4>();
+    let max4 = x4
+        .iter()
+        .fold(f32x4::splat(f32::MIN), |max, x| max.max(load(x)));
+    let max = max4
+        .to_array()
+        .iter()
+        .chain(rest)
+        .fold(f32::MIN, |max, &x| max.max(x));
     let max4 = f32x4::splat(max);
     let (x4, rest) = x.as_chunks_mut::<4>();
     let mut sum4 = f32x4::ZERO;

@@ -59,22 +59,28 @@ impl Site {
         format!("{}bench/{name}", self.server.url())
     }
 
-    /// Opens the site as a person does, lets its worker start, and gives the files that this took:
-    /// all there is to fetch before the weights.
-    pub fn open(&self, browser: &Browser) -> Result<Vec<SiteFile>> {
+    /// Opens the site as a person does, which starts the worker that suits the browser, and gives
+    /// the worker's address and the files that all this took: all there is to fetch before the
+    /// weights.
+    pub fn open(&self, browser: &Browser) -> Result<(String, Vec<SiteFile>)> {
         let mut page = browser.new_page().map_err(failed)?;
         let opened = page.goto(&self.server.url()).and_then(|()| {
             let shown = "document.querySelector('[data-testid=generate-input]')";
             page.wait_for(shown, Duration::from_secs(60))
         });
         opened.map_err(failed)?;
-        // Where the worker only starts with the first request, this starts it.
-        let start = "new Promise((resolve, reject) => {
-            const worker = new Worker('./glassformer-worker_loader.js');
-            worker.onmessage = () => resolve(worker.terminate());
-            worker.onerror = () => reject(new Error('the worker does not start'));
-        })";
-        page.evaluate(start).map_err(failed)?;
+        let worker = page.log().map_err(failed)?.workers.last().cloned();
+        let worker = worker.ok_or_else(|| Error::State("the page starts no worker".to_owned()))?;
+        // Another of the kind says when it has fetched what it needs.
+        let start = format!(
+            "new Promise((resolve, reject) => {{
+                const worker = new Worker({});
+                worker.onmessage = () => resolve(worker.terminate());
+                worker.onerror = () => reject(new Error('the worker does not start'));
+            }})",
+            json!(worker)
+        );
+        page.evaluate(&start).map_err(failed)?;
         let requests = self.server.requests();
         let fetched = requests.iter().filter(|request| request.status == 200);
         let paths: BTreeSet<&str> = fetched
@@ -85,10 +91,11 @@ impl Site {
         let files: Vec<PathBuf> = paths.iter().map(|path| self.dist.join(path)).collect();
         let sizes = gzip::sizes(&files)?;
         let paths = paths.into_iter().map(str::to_owned);
-        Ok(paths
+        let files = paths
             .zip(sizes)
             .map(|(path, gzipped)| SiteFile { path, gzipped })
-            .collect())
+            .collect();
+        Ok((worker, files))
     }
 }
 
