@@ -3,6 +3,8 @@
 
 mod golden;
 
+use std::collections::BTreeSet;
+
 use futures::executor::block_on;
 use glassformer_graph::{Choosing, Precision, Role};
 use glassformer_text::SpecialTokens;
@@ -53,9 +55,10 @@ fn logits_of_the_default_model() {
     let ids = encode(&cpu);
     let positions: Vec<u32> = (0..ids.len() as u32).step_by(7).collect();
     let expected = cpu.prompt(&ids, &positions, 32);
-    for target in golden::gpus(TEST) {
+    // Token by token once with every feature, in chunks with and without.
+    for (target, chunk) in golden::gpus(TEST).into_iter().zip([1, 32]) {
         let mut gpu = golden::smollm2(TEST, target).unwrap();
-        for chunk in [32, 1] {
+        for chunk in BTreeSet::from([chunk, 32]) {
             let mut worst = Worst::new(format!("{target:?}, chunks of {chunk}: logits"));
             let logits = gpu.prompt(&ids, &positions, chunk);
             for ((position, a), b) in positions.iter().zip(&logits).zip(&expected) {
@@ -77,7 +80,6 @@ fn greedy_text_of_the_default_model() {
     let expected = cpu.greedy(&prompt, 64);
     for target in golden::gpus(TEST) {
         let mut gpu = golden::smollm2(TEST, target).unwrap();
-        assert_eq!(gpu.greedy(&prompt, 64), expected, "{target:?}");
         assert_eq!(chosen(&mut gpu, &prompt, 64), expected, "{target:?}");
     }
 }

@@ -7,7 +7,7 @@ use crate::site::{Options, build_page};
 use crate::step::{run, step};
 use crate::tools::{WASM, wasm_target};
 use crate::workspace::Workspace;
-use crate::{chromium, models};
+use crate::{models, system};
 
 /// The programs of the site: package, binary, features.
 const PROGRAMS: [[&str; 3]; 3] = [
@@ -70,7 +70,8 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
         check(workspace)?;
     }
     models::ensure(workspace)?;
-    let chrome = chromium::ensure(workspace)?;
+    let chrome = system::browser(workspace)?;
+    system::vulkan(workspace)?;
     let dist = workspace.cache.join("dist-test");
     build_page(
         workspace,

@@ -33,11 +33,11 @@ use std::process::ExitCode;
 mod arguments;
 mod bench;
 mod checks;
-mod chromium;
 mod error;
 mod models;
 mod site;
 mod step;
+mod system;
 mod tools;
 mod workspace;
 

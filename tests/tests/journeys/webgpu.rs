@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::generate::natively;
-use super::{Journey, LONG, SHORT};
+use super::{Journey, LONG};
 use glassformer_engine::protocol::{GenerateSettings, PrecisionChoice, Prompt};
 
 /// Long enough for a load and a dozen tokens on the software adapter, beside other journeys.

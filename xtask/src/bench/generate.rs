@@ -24,7 +24,7 @@ use crate::arguments::Arguments;
 use crate::error::{Error, Result, file};
 use crate::step::{run as run_program, step};
 use crate::workspace::Workspace;
-use crate::{chromium, models, site};
+use crate::{models, site, system};
 
 mod pages;
 mod report;
@@ -92,7 +92,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let options = Options::parse(workspace, words)?;
     models::ensure(workspace)?;
     let weights = weights(workspace)?;
-    let chrome = chromium::ensure(workspace)?;
+    let chrome = system::browser(workspace)?;
     let prompt = prompt(workspace)?;
     let folder = workspace.root.join("tests/bench/generate");
     let version = super::npm::version(&folder, "@wllama/wllama")?;
