@@ -9,7 +9,7 @@ mod golden;
 use std::collections::BTreeMap;
 
 use glassformer_engine::protocol;
-use glassformer_graph::{Executor, KeptLogits, Precision};
+use glassformer_graph::{KeptLogits, Precision};
 use glassformer_tasks::{GenerateSettings, SHOWN, SamplerStep, stages};
 use golden::Worst;
 use serde::Deserialize;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use glassformer_engine::registry;
 use glassformer_engine::text::SpecialTokens;
-use glassformer_graph::{Executor, Precision, Role};
+use glassformer_graph::{Precision, Role};
 use golden::{Runner, Worst, logsumexp, max_abs, max_diff, top_two};
 use serde::Deserialize;
 

@@ -63,6 +63,7 @@ pub async fn generate(args: &Generate) -> Result {
             "prompt_tokens": stats.prompt_tokens,
             "decode_tps": stats.decode_tps,
             "prefill_tps": stats.prefill_tps,
+            "gpu": stats.gpu,
             "first_token_seconds": stats.first_token_seconds,
             "load_seconds": engine.info().map(|info| info.load_seconds),
         });

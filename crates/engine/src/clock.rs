@@ -1,9 +1,10 @@
 //! Times of a generation.
 
+use glassformer_graph::Counts;
 use web_time::Instant;
 
 use crate::heap_bytes;
-use crate::protocol::GenerateStats;
+use crate::protocol::{GenerateStats, GpuStats};
 
 /// Measures a generation.
 pub(crate) struct Clock {
@@ -12,6 +13,8 @@ pub(crate) struct Clock {
     last: Instant,
     prompt_tokens: usize,
     tokens: u32,
+    /// What the GPU had done when the first token came, and now.
+    counts: Option<[Counts; 2]>,
 }
 
 impl Clock {
@@ -22,10 +25,12 @@ impl Clock {
             last: start,
             prompt_tokens,
             tokens: 0,
+            counts: None,
         }
     }
 
-    pub(crate) fn token(&mut self) {
+    pub(crate) fn token(&mut self, counts: Option<Counts>) {
+        self.counts = counts.map(|now| [self.counts.map_or(now, |[first, _]| first), now]);
         self.last = Instant::now();
         self.first.get_or_insert(self.last);
         self.tokens += 1;
@@ -45,6 +50,17 @@ impl Clock {
             first_token_seconds: first,
             prefill_tps: rate(self.prompt_tokens as f64, first),
             decode_tps: rate(f64::from(self.tokens.saturating_sub(1)), decode),
+            gpu: self.counts.map(|[first, last]| {
+                let tokens = f64::from(self.tokens.saturating_sub(1).max(1));
+                let each = |a: u64, b: u64| b.saturating_sub(a) as f64 / tokens;
+                GpuStats {
+                    dispatches: each(first.dispatches, last.dispatches),
+                    passes: each(first.passes, last.passes),
+                    submits: each(first.submits, last.submits),
+                    weight_bytes: last.weight_bytes,
+                    buffer_bytes: last.buffer_bytes,
+                }
+            }),
             heap_bytes: heap_bytes(),
         }
     }

@@ -306,7 +306,7 @@ impl Engine {
                     total: total as u32,
                 }),
                 Step::Token(token) | Step::LastToken(token) => {
-                    clock.token();
+                    clock.token(ready.exec.counts());
                     let shown = generation.shown_ids(&token.kept);
                     let text = |id: &u32| loaded.tokenizer.token_text(*id);
                     emit(Event::Token {

@@ -324,6 +324,25 @@ pub struct GenerateStats {
     pub prefill_tps: f64,
     /// Tokens per second after the first.
     pub decode_tps: f64,
+    /// What each of these tokens took of the GPU, if it ran there.
+    #[serde(default)]
+    pub gpu: Option<GpuStats>,
     /// Bytes of the engine's WebAssembly memory now (0 natively).
     pub heap_bytes: u64,
+}
+
+/// What a written token took of the GPU, on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuStats {
+    /// Compute dispatches.
+    pub dispatches: f64,
+    /// Compute passes.
+    pub passes: f64,
+    /// Submits.
+    pub submits: f64,
+    /// Bytes of weights on the GPU.
+    pub weight_bytes: u64,
+    /// Bytes of all buffers on the GPU.
+    pub buffer_bytes: u64,
 }

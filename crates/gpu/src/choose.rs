@@ -255,16 +255,18 @@ impl Chooser {
             self.prepared.set_capacity(gpu, self.capacity);
         }
         self.prepared.bind(gpu, store, (*id, session))?;
+        let mut dispatches = 0;
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
             for i in self.submitted..self.submitted + count {
                 if i > 0 {
-                    self.prepared.encode(&mut pass, *id, &ONE_TOKEN);
+                    dispatches += self.prepared.encode(&mut pass, *id, &ONE_TOKEN);
                 }
                 pass.set_pipeline(&self.bound.pipeline.compute);
                 pass.set_bind_group(0, if i > 0 { &self.rest } else { &self.first }, &[]);
                 pass.dispatch_workgroups(1, 1, 1);
+                dispatches += 1;
             }
         }
         let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
@@ -276,6 +278,7 @@ impl Chooser {
             encoder.copy_buffer_to_buffer(&self.bound.records, from, &staging, to, bytes);
         }
         gpu.queue.submit([encoder.finish()]);
+        gpu.count(dispatches);
         gpu.check()?;
         if self.flights.is_empty() {
             self.arrived = Instant::now();

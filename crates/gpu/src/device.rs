@@ -1,6 +1,6 @@
 //! The device: asked for once, shared by everything that runs on it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -78,6 +78,8 @@ pub struct Gpu {
     info: DeviceInfo,
     health: Arc<Health>,
     pipelines: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
+    /// Dispatches, passes and submits so far.
+    counts: Cell<[u64; 3]>,
 }
 
 /// What the device said unasked.
@@ -149,7 +151,20 @@ impl Gpu {
             info,
             health,
             pipelines: RefCell::default(),
+            counts: Cell::default(),
         }))
+    }
+
+    /// Counts a submit of one pass with so many dispatches.
+    pub(crate) fn count(&self, dispatches: usize) {
+        let [before, passes, submits] = self.counts.get();
+        self.counts
+            .set([before + dispatches as u64, passes + 1, submits + 1]);
+    }
+
+    /// Dispatches, passes and submits so far.
+    pub(crate) fn counts(&self) -> [u64; 3] {
+        self.counts.get()
     }
 
     /// What it is and can do.

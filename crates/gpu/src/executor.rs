@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use glassformer_graph::{
-    Backend, Bindings, Choice, Choosing, Encoding, ExecError, Executor, Graph, LocalFuture, Model,
-    NodeId, Op, Precision, Run, Select, SessionId, Tap, TapPolicy, Tensor, WeightId, part,
+    Backend, Bindings, Choice, Choosing, Counts, Encoding, ExecError, Executor, Graph, LocalFuture,
+    Model, NodeId, Op, Precision, Run, Select, SessionId, Tap, TapPolicy, Tensor, WeightId, part,
 };
 use wgpu::{BufferUsages, CommandEncoder, ComputePassDescriptor};
 
@@ -130,10 +130,11 @@ impl GpuExecutor {
         prepared.bind(gpu, store, (id, session))?;
         session.start_run(run.entry);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        {
+        let dispatches = {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            prepared.encode(&mut pass, id, bindings);
-        }
+            prepared.encode(&mut pass, id, bindings)
+        };
+        gpu.count(dispatches);
         for &(node, place) in &prepared.plan.keep {
             let policy = run.taps.iter().find(|tap| tap.node == node);
             let policy = policy.map_or(TapPolicy::Last, |tap| tap.policy);
@@ -294,6 +295,18 @@ impl Executor for GpuExecutor {
             let parts = kept.iter().map(|value| part(&value.shape, select));
             let parts = parts.collect::<Result<Vec<_>>>()?;
             read_parts(&self.gpu, kept, parts).await
+        })
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        let [dispatches, passes, submits] = self.gpu.counts();
+        let weights = self.store.as_ref().map_or(0, |store| store.bytes);
+        Some(Counts {
+            dispatches,
+            passes,
+            submits,
+            weight_bytes: weights as u64,
+            buffer_bytes: self.memory().iter().sum::<usize>() as u64,
         })
     }
 

@@ -211,10 +211,17 @@ impl Prepared {
     }
 
     /// Encodes all dispatches; what there is nothing of to compute is left out.
-    pub(crate) fn encode(&self, pass: &mut ComputePass<'_>, id: SessionId, bindings: &Bindings) {
+    /// Says how many there are.
+    pub(crate) fn encode(
+        &self,
+        pass: &mut ComputePass<'_>,
+        id: SessionId,
+        bindings: &Bindings,
+    ) -> usize {
         let Some((_, groups)) = self.groups.get(&id) else {
-            return;
+            return 0;
         };
+        let mut count = 0;
         let mut last: Option<&Rc<Pipeline>> = None;
         let steps = self.plan.dispatches.iter().zip(&self.pipelines).zip(groups);
         for ((dispatch, pipeline), group) in steps {
@@ -227,6 +234,8 @@ impl Prepared {
             }
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(x, y, z);
+            count += 1;
         }
+        count
     }
 }

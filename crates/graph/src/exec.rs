@@ -242,6 +242,21 @@ pub struct Choice {
     pub kept: KeptLogits,
 }
 
+/// What a device was asked to do since it was opened, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Compute dispatches.
+    pub dispatches: u64,
+    /// Compute passes.
+    pub passes: u64,
+    /// Submits that compute.
+    pub submits: u64,
+    /// Bytes of all weights: a token reads nearly all of them, and of a table one row.
+    pub weight_bytes: u64,
+    /// Bytes of all buffers now.
+    pub buffer_bytes: u64,
+}
+
 /// Runs models. Only reading waits for the device; everything else returns at once.
 pub trait Executor {
     /// Where it computes.
@@ -287,6 +302,11 @@ pub trait Executor {
         node: NodeId,
         select: Select<'a>,
     ) -> LocalFuture<'a, Result<Vec<Tensor>, ExecError>>;
+
+    /// What the device was asked to do; nothing where there is none.
+    fn counts(&self) -> Option<Counts> {
+        None
+    }
 
     /// Starts choosing tokens on the device, several in flight, so that nobody waits for the way
     /// there and back. Says whether it can; most cannot, and the caller chooses from the logits.

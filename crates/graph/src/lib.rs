@@ -21,8 +21,8 @@ pub use blocks::BlockStream;
 pub use builder::Builder;
 pub use encoding::{BLOCK, Encoding};
 pub use exec::{
-    Backend, Choice, Choosing, ExecError, Executor, Input, LocalFuture, Precision, Run, Select,
-    SessionId, Tap, TapPolicy, Tensor, part,
+    Backend, Choice, Choosing, Counts, ExecError, Executor, Input, LocalFuture, Precision, Run,
+    Select, SessionId, Tap, TapPolicy, Tensor, part,
 };
 pub use kept::{AT_ONE, KEPT, KeptLogits, LOG_SUMS, LogSum, inverse_temperature, largest};
 pub use model::{
