@@ -51,7 +51,8 @@ impl Clock {
             prefill_tps: rate(self.prompt_tokens as f64, first),
             decode_tps: rate(f64::from(self.tokens.saturating_sub(1)), decode),
             gpu: self.counts.map(|[first, last]| {
-                let tokens = f64::from(self.tokens.saturating_sub(1).max(1));
+                // Those that were run: some may be ahead of what has been written.
+                let tokens = last.tokens.saturating_sub(first.tokens).max(1) as f64;
                 let each = |a: u64, b: u64| b.saturating_sub(a) as f64 / tokens;
                 GpuStats {
                     dispatches: each(first.dispatches, last.dispatches),

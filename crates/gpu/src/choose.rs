@@ -278,7 +278,8 @@ impl Chooser {
             encoder.copy_buffer_to_buffer(&self.bound.records, from, &staging, to, bytes);
         }
         gpu.queue.submit([encoder.finish()]);
-        gpu.count(dispatches);
+        // The very first choice runs no token.
+        gpu.count(dispatches, count - usize::from(self.submitted == 0));
         gpu.check()?;
         if self.flights.is_empty() {
             self.arrived = Instant::now();

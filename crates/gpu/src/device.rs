@@ -78,7 +78,7 @@ pub struct Gpu {
     info: DeviceInfo,
     health: Arc<Health>,
     pipelines: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
-    /// Dispatches, passes and submits so far.
+    /// Dispatches, submits (of one pass each) and tokens run so far.
     counts: Cell<[u64; 3]>,
 }
 
@@ -155,14 +155,15 @@ impl Gpu {
         }))
     }
 
-    /// Counts a submit of one pass with so many dispatches.
-    pub(crate) fn count(&self, dispatches: usize) {
-        let [before, passes, submits] = self.counts.get();
+    /// Counts a submit of one pass with so many dispatches for so many tokens.
+    pub(crate) fn count(&self, dispatches: usize, tokens: usize) {
+        let [before, submits, ran] = self.counts.get();
+        let (dispatches, tokens) = (dispatches as u64, tokens as u64);
         self.counts
-            .set([before + dispatches as u64, passes + 1, submits + 1]);
+            .set([before + dispatches, submits + 1, ran + tokens]);
     }
 
-    /// Dispatches, passes and submits so far.
+    /// Dispatches, submits (of one pass each) and tokens run so far.
     pub(crate) fn counts(&self) -> [u64; 3] {
         self.counts.get()
     }

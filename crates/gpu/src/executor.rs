@@ -134,7 +134,7 @@ impl GpuExecutor {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
             prepared.encode(&mut pass, id, bindings)
         };
-        gpu.count(dispatches);
+        gpu.count(dispatches, bindings.batch * bindings.query_len);
         for &(node, place) in &prepared.plan.keep {
             let policy = run.taps.iter().find(|tap| tap.node == node);
             let policy = policy.map_or(TapPolicy::Last, |tap| tap.policy);
@@ -299,12 +299,13 @@ impl Executor for GpuExecutor {
     }
 
     fn counts(&self) -> Option<Counts> {
-        let [dispatches, passes, submits] = self.gpu.counts();
+        let [dispatches, submits, tokens] = self.gpu.counts();
         let weights = self.store.as_ref().map_or(0, |store| store.bytes);
         Some(Counts {
             dispatches,
-            passes,
+            passes: submits,
             submits,
+            tokens,
             weight_bytes: weights as u64,
             buffer_bytes: self.memory().iter().sum::<usize>() as u64,
         })

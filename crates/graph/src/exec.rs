@@ -251,6 +251,8 @@ pub struct Counts {
     pub passes: u64,
     /// Submits that compute.
     pub submits: u64,
+    /// Tokens run in them.
+    pub tokens: u64,
     /// Bytes of all weights: a token reads nearly all of them, and of a table one row.
     pub weight_bytes: u64,
     /// Bytes of all buffers now.
