@@ -1,8 +1,9 @@
 // A function of each number, or of each pair of numbers: a, b [rows, WIDTH] → y, the same shape.
 // Dispatch: (WIDTH / 64, rows).
 //#include silu
+//#include gelu
 override WIDTH: u32;
-override FUNCTION: u32; // 0 silu(a), 1 a + b, 2 a · b
+override FUNCTION: u32; // 0 silu(a), 1 a + b, 2 a · b, 3 gelu(a), 4 gelu_tanh(a)
 
 @group(0) @binding(3) var<storage, read> a: array<f32>;
 @group(0) @binding(4) var<storage, read> b: array<f32>;
@@ -18,6 +19,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   switch FUNCTION {
     case 0u: { y[i] = silu(a[i]); }
     case 1u: { y[i] = a[i] + b[i]; }
-    default: { y[i] = a[i] * b[i]; }
+    case 2u: { y[i] = a[i] * b[i]; }
+    case 3u: { y[i] = gelu(a[i]); }
+    default: { y[i] = gelu_tanh(a[i]); }
   }
 }

@@ -69,10 +69,10 @@ fn taps_change_nothing() {
             let a = model.run(plain, ids, &rows, &[]).unwrap();
             let b = model.run(tapped, ids, &rows, &taps).unwrap();
             // On the CPU one function computes a row of attention whether or not it is fused; on the
-            // GPU another shader does.
+            // GPU another shader does, in another order. Logits of this model are about 12.
             let tolerance = match target {
                 Target::Cpu(_) => 0.0,
-                Target::Gpu(..) => 1e-5,
+                Target::Gpu(..) => 5e-6 * golden::max_abs(&a.data),
             };
             let diff = max_diff(&a.data, &b.data);
             assert!(diff <= tolerance, "{target:?}: {diff:e}");

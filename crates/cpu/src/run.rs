@@ -102,6 +102,10 @@ impl<'a> Steps<'a> {
             (Work::Op, Op::RmsNorm { weight, eps }) => {
                 kernels::rms_norm(value(0), exec.weight(*weight).vector(), *eps, out);
             }
+            (Work::Op, Op::LayerNorm { weight, bias, eps }) => {
+                let [weight, bias] = [weight, bias].map(|id| exec.weight(*id).vector());
+                kernels::layer_norm(value(0), weight, bias, *eps, out);
+            }
             (Work::Op, Op::Rope { table, layout }) => {
                 let dims = node.shape.bind(&self.bindings);
                 let TableId(table) = *table;
@@ -134,6 +138,8 @@ impl<'a> Steps<'a> {
                 kernels::attention_context(shape, value(0), value(1), out);
             }
             (Work::Op, Op::Unary(Unary::Silu)) => kernels::silu(value(0), out),
+            (Work::Op, Op::Unary(Unary::Gelu)) => kernels::gelu(value(0), out),
+            (Work::Op, Op::Unary(Unary::GeluTanh)) => kernels::gelu_tanh(value(0), out),
             (Work::Op, Op::Binary(Binary::Add)) => kernels::add(value(0), value(1), out),
             (Work::Op, Op::Binary(Binary::Mul)) => kernels::mul(value(0), value(1), out),
             (Work::Op, Op::SelectRows) => {

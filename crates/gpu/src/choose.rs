@@ -328,8 +328,15 @@ impl Chooser {
         let words: Vec<u32> = words
             .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
-        let choices = words.chunks_exact(RECORD).map(choice);
-        self.ready.extend(choices.collect::<Result<Vec<_>>>()?);
+        for record in words.chunks_exact(RECORD) {
+            let choice = choice(record)?;
+            let decided = choice.id.is_some();
+            self.ready.push_back(choice);
+            if !decided {
+                // What was encoded behind it has written no record.
+                break;
+            }
+        }
         let pace = self.arrived.elapsed() / flight.count as u32;
         self.arrived = Instant::now();
         // The very first choice runs no token, and compiles.

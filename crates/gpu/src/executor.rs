@@ -333,7 +333,13 @@ impl Executor for GpuExecutor {
         let session = self.sessions.get_mut(&id);
         let session = session.ok_or_else(|| unknown_session(id))?;
         let inputs: [(NodeId, &[u32]); 2] = [(ids, &[0]), (rows, &[0])];
-        prepared.begin(&self.gpu, graph, &inputs, &ONE_TOKEN, session.capacity)?;
+        // Should the device not decide the first token, what was submitted behind it still runs: not
+        // where it would overwrite what the session holds.
+        let next = Bindings {
+            kv_len: session.len + 1,
+            ..ONE_TOKEN
+        };
+        prepared.begin(&self.gpu, graph, &inputs, &next, session.capacity)?;
         let gpu = &self.gpu;
         let stage = Stage {
             gpu,

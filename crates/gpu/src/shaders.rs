@@ -43,13 +43,13 @@ macro_rules! files {
 /// One operation each.
 pub const OPERATIONS: &[(&str, &str)] = files!("":
     "append", "attention_context", "attention_scores", "attention_vector", "choose", "elementwise",
-    "embedding", "gate_up_tile", "gate_up_vector", "linear_tile", "linear_vector",
+    "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile", "linear_vector",
     "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "softmax",
 );
 
 /// What operations share.
 pub const INCLUDES: &[(&str, &str)] = files!("include/":
-    "dot_dense", "gate_up", "heads", "input_scalar", "input_vec4", "lanes_shared",
+    "dot_dense", "gate_up", "gelu", "heads", "input_scalar", "input_vec4", "lanes_shared",
     "lanes_subgroup", "linear", "mask", "project", "run", "silu", "tile_body", "unused_input",
     "vector_body", "vectors", "weights_f16", "weights_f32", "weights_q4", "weights_q8",
 );

@@ -89,6 +89,20 @@ impl Builder {
         self.push(name, Op::RmsNorm { weight, eps }, vec![x], shape)
     }
 
+    /// See [`Op::LayerNorm`].
+    pub fn layer_norm(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        [weight, bias]: [WeightId; 2],
+        eps: f32,
+    ) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        self.vector(name, weight, shape.width())?;
+        self.vector(name, bias, shape.width())?;
+        self.push(name, Op::LayerNorm { weight, bias, eps }, vec![x], shape)
+    }
+
     /// See [`Op::Linear`].
     pub fn linear(
         &mut self,

@@ -28,6 +28,17 @@ pub enum Op {
         /// Added under the root.
         eps: f32,
     },
+    /// `(x − mean(x)) / √(var(x) + eps) · weight + bias` over the last axis, `var` the mean of the
+    /// squared deviations (Ba, Kiros & Hinton 2016). `[.., hidden] → [.., hidden]`; weight and
+    /// bias `[hidden]`.
+    LayerNorm {
+        /// The gain of each element.
+        weight: WeightId,
+        /// Added to each element.
+        bias: WeightId,
+        /// Added under the root.
+        eps: f32,
+    },
     /// `x · Wᵀ + b`. `[.., in] → [.., out]`; weight `[out, in]`, bias `[out]`.
     Linear {
         /// The matrix.
@@ -112,6 +123,13 @@ impl Mask {
 pub enum Unary {
     /// `x / (1 + e⁻ˣ)`.
     Silu,
+    /// `x · Φ(x)`, `Φ` the normal distribution's: `x/2 · (1 + erf(x / √2))` (Hendrycks & Gimpel
+    /// 2016). Hugging Face's `gelu`. The error function is that of Abramowitz & Stegun 7.1.26,
+    /// within 1.5e-7.
+    Gelu,
+    /// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³)))`: Hugging Face's `gelu_new` and
+    /// `gelu_pytorch_tanh`.
+    GeluTanh,
 }
 
 /// Functions of two numbers.
@@ -130,6 +148,7 @@ impl Op {
             Self::Input => "input",
             Self::Embedding { .. } => "embedding",
             Self::RmsNorm { .. } => "rms_norm",
+            Self::LayerNorm { .. } => "layer_norm",
             Self::Linear { .. } => "linear",
             Self::Reshape => "reshape",
             Self::Rope { .. } => "rope",
@@ -138,6 +157,8 @@ impl Op {
             Self::Softmax => "softmax",
             Self::AttentionContext => "attention_context",
             Self::Unary(Unary::Silu) => "silu",
+            Self::Unary(Unary::Gelu) => "gelu",
+            Self::Unary(Unary::GeluTanh) => "gelu_tanh",
             Self::Binary(Binary::Add) => "add",
             Self::Binary(Binary::Mul) => "mul",
             Self::SelectRows => "select_rows",

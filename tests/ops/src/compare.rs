@@ -27,6 +27,8 @@ fn tolerance(op: &Op) -> f32 {
         Op::Embedding { .. } => 3e-7,
         Op::Rope { .. } => 3e-7,
         Op::RmsNorm { .. } => 1e-6,
+        // Its first step subtracts.
+        Op::LayerNorm { .. } => 2e-6,
         Op::Unary(_) | Op::Softmax => 1e-6,
         Op::AttentionScores { .. } | Op::AttentionContext => 3e-6,
         // Sums of up to 1536 products.

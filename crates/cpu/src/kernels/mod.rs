@@ -10,7 +10,7 @@ pub use activations::{Activations, QuantBlock};
 pub use attention::{AttentionShape, attention, attention_context, attention_scores};
 pub use linear::linear;
 pub use machine::simd;
-pub use simple::{add, mul, rms_norm, rope, silu, softmax_row};
+pub use simple::{add, gelu, gelu_tanh, layer_norm, mul, rms_norm, rope, silu, softmax_row};
 
 use wide::{f32x4, u32x4};
 

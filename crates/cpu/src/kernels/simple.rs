@@ -16,6 +16,29 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     }
 }
 
+/// `out = (x − mean(x)) / √(var(x) + eps) · weight + bias` for each row of `x`, `[n, hidden]`.
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
+    let width = weight.len().max(1);
+    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        let mean = sum(x) / width as f32;
+        // Deviations first: the difference of two large sums would lose the spread.
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = x - mean;
+        }
+        let scale = 1.0 / (dot(out, out) / width as f32 + eps).sqrt();
+        for ((out, weight), bias) in out.iter_mut().zip(weight).zip(bias) {
+            *out = *out * scale * weight + bias;
+        }
+    }
+}
+
+/// `Σ x`.
+fn sum(x: &[f32]) -> f32 {
+    let (x4, rest) = x.as_chunks::<4>();
+    let sums = x4.iter().fold(f32x4::ZERO, |sum, x| sum + load(x));
+    sums.reduce_add() + rest.iter().sum::<f32>()
+}
+
 /// `out = a + b`.
 pub fn add(a: &[f32], b: &[f32], out: &mut [f32]) {
     for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
@@ -45,6 +68,36 @@ fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32x4) -> f32x4) {
 /// `out = x / (1 + e⁻ˣ)`.
 pub fn silu(x: &[f32], out: &mut [f32]) {
     map(x, out, |x| x / (f32x4::ONE + (-x).exp()));
+}
+
+/// `out = x · Φ(x)`. What of `Φ` is above or below its argument's side, `erfc(|x| / √2) / 2`, is the
+/// polynomial of Abramowitz & Stegun 7.1.26, within 0.8e-7. See `shaders/include/gelu.wgsl`.
+pub fn gelu(x: &[f32], out: &mut [f32]) {
+    let splat = f32x4::splat;
+    map(x, out, |x| {
+        // Beyond 12, nothing is left of the tail in f32.
+        let size = x.abs().fast_min(splat(12.0));
+        let z = size * splat(std::f32::consts::FRAC_1_SQRT_2);
+        let t = f32x4::ONE / (f32x4::ONE + splat(0.327_591_1) * z);
+        let mut p = splat(1.061_405_4);
+        for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+            p = p * t + splat(c);
+        }
+        let tail = splat(0.5) * p * t * (-z * z).exp();
+        x.fast_max(f32x4::ZERO) - size * tail
+    });
+}
+
+/// `out = x/2 · (1 + tanh(u))` with `u = √(2/π) · (x + 0.044715·x³)`, as `x / (1 + e⁻²ᵘ)`.
+pub fn gelu_tanh(x: &[f32], out: &mut [f32]) {
+    let splat = f32x4::splat;
+    map(x, out, |x| {
+        // Beyond 10, tanh is ±1 in f32, and the cube might overflow; below −10 nothing is left.
+        let x = x.fast_max(splat(-10.0));
+        let c = x.fast_min(splat(10.0));
+        let u = splat(0.797_884_6) * (c + splat(0.044_715) * c * c * c);
+        x / (f32x4::ONE + (splat(-2.0) * u).fast_min(splat(80.0)).exp())
+    });
 }
 
 /// Replaces scores by `exp(x) / Σ exp(x)`.

@@ -320,6 +320,18 @@ impl Lowering<'_> {
                     .write(at::Y, y)
                     .dispatch(id, kernel, [leading(1), Count::fixed(1, 1)])
             }
+            Op::LayerNorm { weight, bias, eps } => {
+                let kernel = Kernel::new("layer_norm", plain)
+                    .count("K", width)
+                    .count("NORM_AT", self.vector(weight)?)
+                    .count("BIAS_AT", self.vector(bias)?)
+                    .with("NORM_EPS", eps);
+                Bound::default()
+                    .read(at::X, place(0))
+                    .also(at::VECTORS, Place::Vectors)
+                    .write(at::Y, y)
+                    .dispatch(id, kernel, [leading(1), Count::fixed(1, 1)])
+            }
             Op::Rope { table, layout } => {
                 let (heads, row) = self.rows_of_heads(id);
                 let kernel = Kernel::new("rope", plain)
@@ -381,6 +393,8 @@ impl Lowering<'_> {
                     .dispatch(id, kernel, [Count::fixed(heads * width, THREADS), row])
             }
             Op::Unary(Unary::Silu) => self.elementwise(id, 0, place(0), Place::Vectors),
+            Op::Unary(Unary::Gelu) => self.elementwise(id, 3, place(0), Place::Vectors),
+            Op::Unary(Unary::GeluTanh) => self.elementwise(id, 4, place(0), Place::Vectors),
             Op::Binary(Binary::Add) => self.elementwise(id, 1, place(0), place(1)),
             Op::Binary(Binary::Mul) => self.elementwise(id, 2, place(0), place(1)),
             Op::SelectRows => {

@@ -113,3 +113,24 @@ fn ids_and_states_are_read_by_what_knows_them() {
     assert!(b.rope("turned flat", flat, angles, layout).is_err());
     assert!(b.rope("turned", heads, angles, layout).is_ok());
 }
+
+#[test]
+fn layer_norms_have_the_width_of_their_input() {
+    let mut b = Builder::new();
+    let table = b.weight("wte", &[10, 8]).unwrap();
+    let [gain, bias, wide] =
+        [("gain", 8), ("bias", 8), ("wide", 9)].map(|(name, len)| b.weight(name, &[len]).unwrap());
+    let ids = ids(&mut b);
+    let x = b.embedding("x", ids, table).unwrap();
+    assert!(b.layer_norm("wide gain", x, [wide, bias], 1e-5).is_err());
+    let message = b
+        .layer_norm("wide bias", x, [gain, wide], 1e-5)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        message,
+        "The model does not fit together at wide bias: wide [9] does not have the width of its input."
+    );
+    let y = b.layer_norm("norm", x, [gain, bias], 1e-5).unwrap();
+    assert_eq!(b.shape(y).to_string(), "[batch, q_len, 8]");
+}

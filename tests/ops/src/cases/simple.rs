@@ -27,9 +27,17 @@ pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
         let x = net.source(&name("x"), width);
         let y = net.source(&name("y"), width);
         net.norm(&name("norm"), x, width);
+        let vectors = [0; 2].map(|_| net.vector(width, Encoding::F32));
         let builder = &mut net.builder;
-        let silu = Unary::Silu;
-        builder.unary(&name("silu"), x, silu).unwrap();
+        let norm = builder.layer_norm(&name("layer norm"), x, vectors, 1e-5);
+        norm.unwrap();
+        for (what, function) in [
+            ("silu", Unary::Silu),
+            ("gelu", Unary::Gelu),
+            ("gelu by tanh", Unary::GeluTanh),
+        ] {
+            builder.unary(&name(what), x, function).unwrap();
+        }
         for (what, b, function) in [
             ("sum", y, Binary::Add),
             ("double", x, Binary::Add),
