@@ -71,6 +71,20 @@ fn logits_of_the_default_model() {
 }
 
 #[test]
+fn a_token_takes_few_dispatches() {
+    const TEST: &str = "a_token_takes_few_dispatches";
+    for target in golden::gpus(TEST) {
+        let Some(mut gpu) = golden::smollm2(TEST, target) else {
+            return;
+        };
+        // Five a layer, the embedding, the chosen rows and the head; then one that chooses.
+        let steps = gpu.exec.steps(DECODE, &[]).unwrap();
+        let layers = gpu.loaded.model.states.len() / 2;
+        assert_eq!((layers, steps.len()), (30, 30 * 5 + 3), "{target:?}");
+    }
+}
+
+#[test]
 fn greedy_text_of_the_default_model() {
     const TEST: &str = "greedy_text_of_the_default_model";
     let Some(mut cpu) = golden::smollm2(TEST, Precision::Exact) else {

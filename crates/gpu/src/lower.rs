@@ -205,6 +205,3 @@ struct Lowering<'a> {
     sizes: Sizes,
     place: Vec<Place>,
 }
-
-#[cfg(test)]
-mod tests;
