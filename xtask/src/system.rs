@@ -32,7 +32,7 @@ pub fn vulkan(workspace: &Workspace) -> Result<()> {
     let drivers = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
     let found =
         |folder: &&str| std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-    if !cfg!(target_os = "linux") || drivers.iter().any(|folder| found(folder)) {
+    if !cfg!(target_os = "linux") || drivers.iter().any(found) {
         return Ok(());
     }
     let advice = "Install a Vulkan driver yourself, such as Mesa's lavapipe.";

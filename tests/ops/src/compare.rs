@@ -253,14 +253,12 @@ fn difference(actual: &Tensor, expected: &Tensor) -> f32 {
         if !seen(a) && !seen(b) && !a.is_nan() {
             continue;
         }
-        // Written so that what is no number is never within.
-        if !(diff <= worst) {
-            worst = if diff.is_finite() {
-                diff
-            } else {
-                f32::INFINITY
-            };
-        }
+        // What is no number is never within.
+        worst = worst.max(if diff.is_finite() {
+            diff
+        } else {
+            f32::INFINITY
+        });
     }
     worst
 }

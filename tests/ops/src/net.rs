@@ -24,7 +24,7 @@ impl Random {
     }
 
     /// Any number (Steele, Lea & Flood 2014: SplitMix64).
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,12 +34,12 @@ impl Random {
 
     /// In `0..n`.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+        (self.draw() % n as u64) as usize
     }
 
     /// In `low..high`.
     pub fn between(&mut self, low: f32, high: f32) -> f32 {
-        low + (self.next() >> 40) as f32 / (1u64 << 24) as f32 * (high - low)
+        low + (self.draw() >> 40) as f32 / (1u64 << 24) as f32 * (high - low)
     }
 
     /// Token ids.
@@ -212,5 +212,5 @@ fn block(bytes: &mut Vec<u8>, random: &mut Random, most: f32, encoding: Encoding
         let least = -most * random.between(0.8, 1.2);
         bytes.extend(f16::from_f32(least).to_le_bytes());
     }
-    bytes.extend((0..count).map(|_| random.next() as u8));
+    bytes.extend((0..count).map(|_| random.draw() as u8));
 }

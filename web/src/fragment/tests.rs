@@ -18,6 +18,7 @@ fn nothing_means_the_defaults() {
             Parsed {
                 state: default(),
                 run: false,
+                debug: false,
                 problems: vec![]
             }
         );
@@ -72,6 +73,7 @@ fn both_extents_read_back_to_the_same_state() {
                 Parsed {
                     state: state.clone(),
                     run: false,
+                    debug: false,
                     problems: vec![]
                 }
             );

@@ -109,7 +109,7 @@ pub async fn weights_in_pieces(gpu: Rc<Gpu>, extent: Extent) -> Report {
     let times = if extent == Extent::All { 8 } else { 1 };
     for encoding in Encoding::ALL {
         for _ in 0..times {
-            let mut net = Net::new(random.next());
+            let mut net = Net::new(random.draw());
             let ids = net.ids();
             let mut last = None;
             for i in 0..4 {
