@@ -21,12 +21,12 @@ def warped(x: torch.Tensor, side: int) -> torch.Tensor:
     """Turned, stretched, moved, flipped; `x` may have any side."""
     b = len(x)
     angle = between(-1, 1, b) ** 3 * math.radians(40)
-    size = between(0.55, 1.15, b)
+    size = between(0.65, 1.15, b)
     stretch = torch.exp(between(-0.3, 0.3, b))
     flip = torch.where(torch.rand(b) < 0.5, -1.0, 1.0)
     wide, high = flip / (size * stretch), stretch / size
     slant = between(-0.15, 0.15, b)
-    room = (1 - size).abs() + 0.1
+    room = (1 - size).abs() * 0.7 + 0.08
     right, down = between(-1, 1, b) * room, between(-1, 1, b) * room
     rows = torch.stack(
         [
@@ -42,7 +42,7 @@ def warped(x: torch.Tensor, side: int) -> torch.Tensor:
 def outlined(x: torch.Tensor) -> torch.Tensor:
     """Some pictures get dark edges, as drawings have; a few of them lose their fill."""
     b = len(x)
-    chosen = torch.nonzero(torch.rand(b) < 0.25)[:, 0]
+    chosen = torch.nonzero(torch.rand(b) < 0.2)[:, 0]
     if len(chosen) == 0:
         return x
     part = x[chosen]
@@ -87,10 +87,10 @@ def background(x: torch.Tensor) -> torch.Tensor:
     piece = F.interpolate(piece, (side, side), mode="bilinear", align_corners=False)
     piece = piece[:, :3] + (1 - piece[:, 3:]) * colours
     kind = torch.rand(b, 1, 1, 1)
-    made = torch.where(kind < 0.62, colours.expand_as(ramp), ramp)
-    made = torch.where(kind > 0.75, noise, made)
-    made = torch.where(kind > 0.92, piece, made)
-    return torch.where(kind < 0.45, torch.ones(()), made)
+    made = torch.where(kind < 0.72, colours.expand_as(ramp), ramp)
+    made = torch.where(kind > 0.82, noise, made)
+    made = torch.where(kind > 0.94, piece, made)
+    return torch.where(kind < 0.5, torch.ones(()), made)
 
 
 def blurred(x: torch.Tensor) -> torch.Tensor:
@@ -106,7 +106,7 @@ def cut(x: torch.Tensor) -> torch.Tensor:
     along = torch.arange(side) + 0.5
     centre, size = between(0, side, b, 2), between(0.15, 0.45, b, 2) * side
     inside = [((along - centre[:, i : i + 1]).abs() < size[:, i : i + 1] / 2) for i in (0, 1)]
-    hole = (inside[0][:, None, :, None] & inside[1][:, None, None, :]).float() * chance(0.3, b)
+    hole = (inside[0][:, None, :, None] & inside[1][:, None, None, :]).float() * chance(0.2, b)
     return x * (1 - hole) + torch.rand(b, 3, 1, 1) * hole
 
 

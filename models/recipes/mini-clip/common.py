@@ -6,7 +6,7 @@ from pathlib import Path
 
 RECIPE = Path(__file__).resolve().parent
 STORED = 96  # side of a stored picture, pixels
-SIZES = (48, 64)  # sides a model may be trained and tested at
+SIZES = (32, 48, 64)  # sides a model may be trained and tested at
 TEMPLATES = ("{}", "a picture of a {}", "{} icon", "a photo of a {}")
 
 

@@ -2,7 +2,7 @@
 
 Writes into `--out`
 - `config.json`, `preprocessor_config.json`, `tokenizer.json`, `model.safetensors` (f32): the layout of transformers'
-  VisionTextDualEncoder without its text projection; `vision_config.stem` and `text_config.pooling` say what differs;
+  VisionTextDualEncoder without its text projection; `vision_config.stem` and the two `pooling` say what differs;
 - `mini-clip.Q8_0.gguf`: the same tensors under the same names, matrices in blocks of 32 with one f16 scale, the rest f32.
 - `figures.json`: what the tests gave for each of the two.
 """
@@ -61,6 +61,7 @@ def folded(tower: ImageTower) -> dict[str, torch.Tensor]:
 def described(tower: ImageTower, text_config: dict) -> dict:
     """The export's config.json."""
     shape = tower.shape
+    channels, strides = (list(one) for one in zip(*shape.stem))
     vision = {
         "model_type": "vit",
         "hidden_size": shape.width,
@@ -75,7 +76,8 @@ def described(tower: ImageTower, text_config: dict) -> dict:
         "qkv_bias": True,
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
-        "stem": {"channels": list(shape.stem), "kernel": 3, "stride": 2, "padding": 1, "activation": "gelu"},
+        "stem": {"channels": channels, "strides": strides, "kernel": 3, "padding": 1, "activation": "gelu"},
+        "pooling": shape.pooling,
     }
     return {
         "architectures": ["VisionTextDualEncoderModel"],

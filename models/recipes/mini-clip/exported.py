@@ -16,12 +16,13 @@ STEM = "embeddings.patch_embeddings."
 
 
 class StemEmbeddings(nn.Module):
-    """3×3 convolutions of stride two through GELU, then a 1×1 convolution to the width."""
+    """3×3 convolutions through GELU, then a 1×1 convolution to the width."""
 
-    def __init__(self, channels: list[int], width: int):
+    def __init__(self, channels: list[int], strides: list[int], width: int):
         super().__init__()
-        inputs = [3, *channels[:-1]]
-        self.stem = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(inputs, channels))
+        self.stem = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=stride, padding=1) for before, after, stride in zip([3, *channels], channels, strides)
+        )
         self.projection = nn.Conv2d(channels[-1], width, 1)
 
     def forward(self, pixel_values: torch.Tensor, interpolate_pos_encoding: bool = False) -> torch.Tensor:
@@ -36,9 +37,10 @@ class ExportedTower(nn.Module):
     def __init__(self, config: dict, tensors: dict[str, torch.Tensor]):
         super().__init__()
         vision = ViTConfig(**config["vision_config"])
-        self.shape = vision
+        stem = config["vision_config"]["stem"]
+        self.shape, self.pooling = vision, config["vision_config"]["pooling"]
         self.vision_model = ViTModel(vision, add_pooling_layer=False)
-        self.vision_model.embeddings.patch_embeddings = StemEmbeddings(config["vision_config"]["stem"]["channels"], vision.hidden_size)
+        self.vision_model.embeddings.patch_embeddings = StemEmbeddings(stem["channels"], stem["strides"], vision.hidden_size)
         self.visual_projection = nn.Linear(vision.hidden_size, config["projection_dim"], bias=False)
         wanted = {name: value for name, value in tensors.items() if name.startswith(("vision_model.", "visual_projection."))}
         self.load_state_dict(wanted)
@@ -48,7 +50,8 @@ class ExportedTower(nn.Module):
         return self.shape.image_size
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.visual_projection(self.vision_model(pixels).last_hidden_state[:, 0])
+        hidden = self.vision_model(pixels).last_hidden_state
+        return self.visual_projection(hidden[:, 0] if self.pooling == "cls" else hidden[:, 1:].mean(1))
 
 
 def load(folder: Path) -> tuple[ExportedTower, dict[str, torch.Tensor]]:

@@ -10,32 +10,34 @@ import torch.nn.functional as F
 from torch import nn
 
 TEXT_WIDTH = 384
-PATCH = 8  # the stem's three strides of two
+PATCH = 8  # the stem's strides multiplied
 
 
 @dataclass
 class Shape:
-    """The sizes of an image tower; stored in every checkpoint."""
+    """The sizes of an image tower; stored in every checkpoint. `stem` lists its 3×3 convolutions: channels and stride."""
 
     side: int = 48
-    stem: tuple[int, ...] = (32, 64, 128)
+    stem: tuple[tuple[int, int], ...] = ((32, 2), (64, 2), (64, 1), (128, 2), (128, 1))
     width: int = 192
     layers: int = 6
     heads: int = 3
     drop_path: float = 0.0
+    pooling: str = "cls"  # or "mean": over the patches
 
 
 class Stem(nn.Module):
-    """3×3 convolutions of stride two, each normalised over the batch (folded at export) and through GELU; then 1×1 to the width."""
+    """3×3 convolutions, each normalised over the batch (folded at export) and through GELU; then 1×1 to the width."""
 
-    def __init__(self, channels: tuple[int, ...], width: int):
+    def __init__(self, layers: tuple[tuple[int, int], ...], width: int):
         super().__init__()
-        inputs = (3, *channels[:-1])
+        outputs = [channels for channels, _ in layers]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False) for before, after in zip(inputs, channels)
+            nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
+            for before, (after, stride) in zip([3, *outputs], layers)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(after) for after in channels)
-        self.projection = nn.Conv2d(channels[-1], width, 1)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in outputs)
+        self.projection = nn.Conv2d(outputs[-1], width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`[b, 3, side, side]` → `[b, patches, w]`."""
@@ -81,7 +83,7 @@ class ImageTower(nn.Module):
         super().__init__()
         self.shape = shape
         patches = (shape.side // PATCH) ** 2
-        self.stem = Stem(tuple(shape.stem), shape.width)
+        self.stem = Stem(shape.stem, shape.width)
         self.class_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         self.positions = nn.Parameter(torch.randn(1, 1 + patches, shape.width) * 0.02)
         rates = [shape.drop_path * layer / max(1, shape.layers - 1) for layer in range(shape.layers)]
@@ -95,12 +97,13 @@ class ImageTower(nn.Module):
         return self.shape.side
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """The class token after the last norm, `[b, w]`."""
+        """The class token, or the mean of the patches, after the last norm: `[b, w]`."""
         x = self.stem(x)
         x = torch.cat([self.class_token.expand(len(x), -1, -1), x], 1) + self.positions
         for block in self.blocks:
             x = block(x)
-        return self.norm(x[:, 0])
+        x = self.norm(x)
+        return x[:, 0] if self.shape.pooling == "cls" else x[:, 1:].mean(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.projection(self.features(x))

@@ -2,7 +2,7 @@
 
 Writes into the work folder
 - `train.npy`   u8 `[pictures, 96, 96, 4]`: training pictures, cropped to what is drawn, fitted into the square;
-- `test48.npy`, `test64.npy`   u8 `[pictures, side, side, 3]`: held-out pictures as the model is given them: on white, resized;
+- `test32.npy`, `test48.npy`, `test64.npy`   u8 `[pictures, side, side, 3]`: held-out pictures as the model is given them: on white, resized;
 - `data.json`   what each picture is, the captions, the three tests;
 - `captions.npy`, `names.npy`   f32 `[templates, captions, 384]`: caption embeddings for training and for the tests.
 """
