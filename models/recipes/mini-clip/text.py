@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import BertModel
+from transformers import BertModel, logging
 
+logging.set_verbosity_error()  # the pooler that is left out is meant to be left out
 LONGEST = 64  # tokens; captions are a few words
 
 
