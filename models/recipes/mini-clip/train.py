@@ -29,7 +29,7 @@ LABEL_FIRST = (0.55, 0.15, 0.15, 0.15)  # how often each template is trained on
 def arguments():
     line = parser(__doc__.splitlines()[0])
     line.add_argument("--run", default="main", help="name of the run: its folder below the work folder")
-    line.add_argument("--stages", default="32@0,48@6000", help="sides of the pictures, each from a step on")
+    line.add_argument("--stages", default="32@0,48@3500", help="sides of the pictures, each from a step on")
     line.add_argument("--stem", default="32/2,64/2,64,128/2,192,192", help="3×3 convolutions: channels, and /2 for a stride of two")
     line.add_argument("--pooling", choices=("cls", "mean"), default="mean")
     line.add_argument("--width", type=int, default=192)
