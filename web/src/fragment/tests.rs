@@ -119,8 +119,8 @@ fn what_cannot_be_taken_falls_back_and_is_named() {
             "The link asks for model “huge”; this page does not have it and uses small.",
         ),
         (
-            "backend=webgpu",
-            "The link asks for backend “webgpu”; this page does not have it and uses auto.",
+            "backend=abacus",
+            "The link asks for backend “abacus”; this page does not have it and uses auto.",
         ),
         (
             "precision=",
