@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use glassformer_graph::{
-    Backend, Encoding, ExecError, Executor, Graph, LocalFuture, Model, NodeId, Precision, Run,
-    Select, SessionId, Tap, Tensor, WeightId, part,
+    Backend, Encoding, ExecError, Executor, LocalFuture, Model, NodeId, Precision, Run, Select,
+    SessionId, Tap, Tensor, WeightId, part,
 };
 
 use crate::kernels::Activations;
@@ -57,13 +57,15 @@ impl CpuExecutor {
     }
 
     fn session(&self, id: SessionId) -> Result<&Session> {
-        self.sessions.get(&id).ok_or_else(|| unknown_session(id))
+        self.sessions
+            .get(&id)
+            .ok_or_else(|| ExecError::unknown_session(id))
     }
 
     fn session_mut(&mut self, id: SessionId) -> Result<&mut Session> {
         self.sessions
             .get_mut(&id)
-            .ok_or_else(|| unknown_session(id))
+            .ok_or_else(|| ExecError::unknown_session(id))
     }
 
     fn add_session(&mut self, session: Session) -> SessionId {
@@ -75,7 +77,7 @@ impl CpuExecutor {
 
     fn plan(&mut self, entry: &str, taps: &[Tap]) -> Result<Rc<Plan>> {
         let model = Rc::clone(&self.model);
-        let graph = graph(&model, entry)?;
+        let graph = model.entry(entry)?;
         let mut nodes: Vec<NodeId> = taps.iter().map(|tap| tap.node).collect();
         nodes.sort_unstable();
         nodes.dedup();
@@ -93,18 +95,6 @@ impl CpuExecutor {
     pub(crate) fn weight(&self, id: WeightId) -> &Packed {
         &self.weights[id.0].packed
     }
-}
-
-fn unknown_session(id: SessionId) -> ExecError {
-    let (what, name) = ("session", id.0.to_string());
-    ExecError::Unknown { what, name }
-}
-
-fn graph<'m>(model: &'m Model, entry: &str) -> Result<&'m Graph> {
-    model.entries.get(entry).ok_or_else(|| ExecError::Unknown {
-        what: "entry",
-        name: entry.into(),
-    })
 }
 
 impl Executor for CpuExecutor {
@@ -182,14 +172,14 @@ impl Executor for CpuExecutor {
 
     fn run(&mut self, run: Run<'_>) -> Result<()> {
         let model = Rc::clone(&self.model);
-        let graph = graph(&model, run.entry)?;
+        let graph = model.entry(run.entry)?;
         let session = self.session(run.session)?;
         let bindings = graph.bind(&run, session.batch, session.len)?;
         graph.check_indices(&model, &run, &bindings)?;
         let plan = self.plan(run.entry, run.taps)?;
 
         let Some(mut session) = self.sessions.remove(&run.session) else {
-            return Err(unknown_session(run.session));
+            return Err(ExecError::unknown_session(run.session));
         };
         let done = session.reserve(bindings.kv_len).and_then(|()| {
             session.start_run(run.entry);
@@ -229,6 +219,6 @@ impl Executor for CpuExecutor {
 
     fn steps(&mut self, entry: &str, taps: &[Tap]) -> Result<Vec<String>> {
         let plan = self.plan(entry, taps)?;
-        Ok(plan.describe(graph(&self.model, entry)?))
+        Ok(plan.describe(self.model.entry(entry)?))
     }
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures::future::{Either, select};
-use glassformer_graph::{Backend, ExecError, Executor, SessionId};
+use glassformer_graph::{Backend, Executor, SessionId};
 use glassformer_tasks::{Advance, Branch, GenerateSettings, Generation, Held, Step, TaskError};
 use glassformer_text::{Message, SpecialTokens};
 use web_time::Instant;
@@ -286,8 +286,8 @@ impl Engine {
                 Either::Right(_) => continue,
             };
             let step = match step {
-                Err(TaskError::Exec(ExecError::DeviceLost)) => {
-                    let (place, notice) = self.executors.after_loss(ready.precision).await;
+                Err(TaskError::Exec(error)) if error.is_of_device() => {
+                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
                     ready.move_to(place, cancel).await?;
                     let model = ready.info.clone();
                     emit(Event::Moved { model, notice });

@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 
 use glassformer_cpu::CpuExecutor;
 use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
-use glassformer_graph::{Executor, Precision};
+use glassformer_graph::{ExecError, Executor, Precision};
 
 use crate::measure::{self, Speeds};
 use crate::protocol::{BackendChoice, PrecisionChoice};
@@ -48,13 +48,10 @@ impl Place {
         if info.software && !name.to_lowercase().contains("software") {
             name += " (software)";
         }
-        let with = match (info.f16, info.subgroups) {
-            (_, true) => "with subgroups",
-            (_, false) => "without subgroups",
-        };
+        let with = if info.subgroups { "with" } else { "without" };
         // The shaders compute in f32 whatever is asked for; the badge names what is.
         let why = format!(
-            "Compute shaders on {name}, {with}: f32 arithmetic on the dequantised weights.{reason}"
+            "Compute shaders on {name}, {with} subgroups: f32 arithmetic on the dequantised weights.{reason}"
         );
         Self {
             exec: Box::new(GpuExecutor::new(gpu, Precision::Exact)),
@@ -153,19 +150,27 @@ impl Executors {
         }
     }
 
-    /// Where to go on after the GPU was lost, and what to tell: a new device the first time, then
-    /// the CPU.
-    pub(crate) async fn after_loss(&mut self, precision: PrecisionChoice) -> (Place, String) {
+    /// Where to go on after the GPU was lost or failed, and what to tell: a new device the first
+    /// time, then the CPU.
+    pub(crate) async fn after_loss(
+        &mut self,
+        precision: PrecisionChoice,
+        error: &ExecError,
+    ) -> (Place, String) {
+        // What drivers say is long, and of no help to the person.
+        let what = match error {
+            ExecError::DeviceLost => "The GPU was lost.",
+            _ => "The GPU reported an error.",
+        };
         self.losses += 1;
         if self.losses == 1
             && let Ok(gpu) = self.device().await
         {
-            let place = Place::gpu(gpu, precision, " The GPU was lost once and opened again.");
-            let notice = "The GPU was lost; it was opened again, and the text goes on.";
-            return (place, notice.into());
+            let reason = format!(" {what} It was opened again.");
+            let notice = format!("{what} It was opened again, and the text goes on.");
+            return (Place::gpu(gpu, precision, &reason), notice);
         }
-        let place = Place::cpu(precision, " The GPU was lost.");
-        let notice = "The GPU was lost; the text goes on with the CPU.";
-        (place, notice.into())
+        let place = Place::cpu(precision, &format!(" {what}"));
+        (place, format!("{what} The text goes on with the CPU."))
     }
 }

@@ -189,13 +189,14 @@ impl Gpu {
         if self.is_lost() {
             return Err(ExecError::DeviceLost);
         }
-        let mut error = self
+        let error = self
             .health
             .error
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match error.take() {
-            Some(error) => Err(ExecError::Device(error)),
+        match &*error {
+            // It stays: what was made by the call that failed is of no use to later ones.
+            Some(error) => Err(ExecError::Device(error.clone())),
             None => Ok(()),
         }
     }

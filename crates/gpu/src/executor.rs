@@ -67,12 +67,14 @@ impl GpuExecutor {
     }
 
     fn session(&self, id: SessionId) -> Result<&Session> {
-        self.sessions.get(&id).ok_or_else(|| unknown_session(id))
+        self.sessions
+            .get(&id)
+            .ok_or_else(|| ExecError::unknown_session(id))
     }
 
     fn session_mut(&mut self, id: SessionId) -> Result<&mut Session> {
         let session = self.sessions.get_mut(&id);
-        session.ok_or_else(|| unknown_session(id))
+        session.ok_or_else(|| ExecError::unknown_session(id))
     }
 
     fn add_session(&mut self, session: Session) -> SessionId {
@@ -116,7 +118,7 @@ impl GpuExecutor {
         let session = self
             .sessions
             .get_mut(&id)
-            .ok_or_else(|| unknown_session(id))?;
+            .ok_or_else(|| ExecError::unknown_session(id))?;
         if session.reserve(gpu, bindings.kv_len)? {
             self.plans.values_mut().for_each(|plan| plan.forget(id));
         }
@@ -172,21 +174,9 @@ fn keep_value(
     session.keep(gpu, encoder, keep, (&source, &pieces), shape);
 }
 
-fn unknown_session(id: SessionId) -> ExecError {
-    let (what, name) = ("session", id.0.to_string());
-    ExecError::Unknown { what, name }
-}
-
 fn no_model() -> ExecError {
     let (what, name) = ("model", "loaded".to_owned());
     ExecError::Unknown { what, name }
-}
-
-fn graph<'m>(model: &'m Model, entry: &str) -> Result<&'m Graph> {
-    model.entries.get(entry).ok_or_else(|| ExecError::Unknown {
-        what: "entry",
-        name: entry.into(),
-    })
 }
 
 impl Executor for GpuExecutor {
@@ -261,7 +251,7 @@ impl Executor for GpuExecutor {
         self.gpu.check()?;
         self.end_choosing(run.session);
         let model = Rc::clone(&self.model);
-        let graph = graph(&model, run.entry)?;
+        let graph = model.entry(run.entry)?;
         let session = self.session(run.session)?;
         let bindings = graph.bind(&run, session.batch, session.len)?;
         graph.check_indices(&model, &run, &bindings)?;
@@ -318,7 +308,7 @@ impl Executor for GpuExecutor {
             return Ok(false);
         }
         let model = Rc::clone(&self.model);
-        let graph = graph(&model, choosing.entry)?;
+        let graph = model.entry(choosing.entry)?;
         let (Some(ids), Some(rows)) = (graph.find("ids"), graph.find("rows")) else {
             return Ok(false);
         };
@@ -331,7 +321,7 @@ impl Executor for GpuExecutor {
         let mut prepared = Prepared::new(&self.gpu, plan)?;
         let (id, store) = (choosing.session, self.store.as_ref().ok_or_else(no_model)?);
         let session = self.sessions.get_mut(&id);
-        let session = session.ok_or_else(|| unknown_session(id))?;
+        let session = session.ok_or_else(|| ExecError::unknown_session(id))?;
         let inputs: [(NodeId, &[u32]); 2] = [(ids, &[0]), (rows, &[0])];
         // Should the device not decide the first token, what was submitted behind it still runs: not
         // where it would overwrite what the session holds.
@@ -355,9 +345,9 @@ impl Executor for GpuExecutor {
     fn next_choice(&mut self, id: SessionId) -> LocalFuture<'_, Result<Option<Choice>>> {
         Box::pin(async move {
             let chooser = self.choosers.get_mut(&id);
-            let chooser = chooser.ok_or_else(|| unknown_session(id))?;
+            let chooser = chooser.ok_or_else(|| ExecError::unknown_session(id))?;
             let session = self.sessions.get_mut(&id);
-            let session = session.ok_or_else(|| unknown_session(id))?;
+            let session = session.ok_or_else(|| ExecError::unknown_session(id))?;
             let (gpu, store) = (&*self.gpu, self.store.as_ref().ok_or_else(no_model)?);
             loop {
                 chooser.top_up(&mut Stage {
@@ -386,7 +376,7 @@ impl Executor for GpuExecutor {
 
     fn steps(&mut self, entry: &str, taps: &[Tap]) -> Result<Vec<String>> {
         let model = Rc::clone(&self.model);
-        let graph = graph(&model, entry)?;
+        let graph = model.entry(entry)?;
         let one = Bindings {
             batch: 1,
             query_len: 1,

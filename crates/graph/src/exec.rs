@@ -123,6 +123,19 @@ pub enum ExecError {
     },
 }
 
+impl ExecError {
+    /// Whether the device failed, and not the caller or the text: elsewhere the same may work.
+    pub fn is_of_device(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::DeviceLost)
+    }
+
+    /// There is no such session.
+    pub fn unknown_session(id: SessionId) -> Self {
+        let (what, name) = ("session", id.0.to_string());
+        Self::Unknown { what, name }
+    }
+}
+
 /// Names a session of an executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(pub u32);
@@ -325,8 +338,7 @@ pub trait Executor {
         &mut self,
         session: SessionId,
     ) -> LocalFuture<'_, Result<Option<Choice>, ExecError>> {
-        let (what, name) = ("choosing session", session.0.to_string());
-        Box::pin(async { Err(ExecError::Unknown { what, name }) })
+        Box::pin(async move { Err(ExecError::unknown_session(session)) })
     }
 
     /// Ends choosing. What was chosen ahead and not asked for is forgotten.

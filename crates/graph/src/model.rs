@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{Dim, Op, Shape};
+use crate::{Dim, ExecError, Op, Shape};
 
 /// Index of a node in its [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -214,6 +214,19 @@ impl Model {
     /// Most positions a session can hold, or `None` if the model keeps no state.
     pub fn max_len(&self) -> Option<usize> {
         self.states.iter().map(|state| state.max_len).min()
+    }
+
+    /// The entry of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn entry(&self, name: &str) -> Result<&Graph, ExecError> {
+        let what = "entry";
+        let unknown = || ExecError::Unknown {
+            what,
+            name: name.into(),
+        };
+        self.entries.get(name).ok_or_else(unknown)
     }
 
     /// The weight with this checkpoint name.

@@ -263,6 +263,10 @@ impl Generation {
         }
         if self.choosing {
             if let Some(step) = self.take_choice(exec).await? {
+                if self.finished.is_some() {
+                    // What was chosen ahead is not wanted any more.
+                    exec.end_choosing(self.session);
+                }
                 return Ok(step);
             }
             // All that the device was to choose is there: the last token is still to be run.

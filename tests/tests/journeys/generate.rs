@@ -50,6 +50,16 @@ pub(super) fn natively(
     tokens
 }
 
+/// Ids are equal; of log-probabilities, backends and compilers may differ in the last digits.
+pub(super) fn assert_same(shown: &[(u32, f64)], expected: &[(u32, f64)]) {
+    assert_eq!(shown.len(), expected.len());
+    for ((id, logprob), (expected_id, expected_logprob)) in shown.iter().zip(expected) {
+        assert_eq!(id, expected_id);
+        let diff = (logprob - expected_logprob).abs();
+        assert!(diff < 1e-3, "{logprob} {expected_logprob}");
+    }
+}
+
 #[test]
 fn a_prompt_is_answered_with_the_engines_own_numbers() {
     let name = "a_prompt_is_answered_with_the_engines_own_numbers";
@@ -79,15 +89,7 @@ fn a_prompt_is_answered_with_the_engines_own_numbers() {
         text: question.into(),
     };
     let expected = natively(&journey, prompt, PrecisionChoice::Fast, settings);
-    assert_eq!(shown.len(), expected.len());
-    for ((id, logprob), (expected_id, expected_logprob)) in shown.iter().zip(&expected) {
-        assert_eq!(id, expected_id);
-        // The same kernels; exponentials may differ in their last bit.
-        assert!(
-            (logprob - expected_logprob).abs() < 1e-3,
-            "{logprob} {expected_logprob}"
-        );
-    }
+    assert_same(&shown, &expected);
     let status = journey.page.text("generate-status").unwrap();
     assert!(
         status.contains("tok/s") && status.contains("24 tokens"),

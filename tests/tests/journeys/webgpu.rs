@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::generate::natively;
+use super::generate::{assert_same, natively};
 use super::{Journey, LONG};
 use glassformer_engine::protocol::{GenerateSettings, PrecisionChoice, Prompt};
 
@@ -62,14 +62,7 @@ fn the_gpu_writes_what_the_cpu_writes_and_each_token_opens() {
     };
     let prompt = Prompt::Plain { text: text.into() };
     let expected = natively(&journey, prompt, PrecisionChoice::Exact, settings);
-    assert_eq!(shown.len(), expected.len());
-    for ((id, logprob), (expected_id, expected_logprob)) in shown.iter().zip(&expected) {
-        assert_eq!(id, expected_id);
-        assert!(
-            (logprob - expected_logprob).abs() < 1e-3,
-            "{logprob} {expected_logprob}"
-        );
-    }
+    assert_same(&shown, &expected);
 
     // A token opens, and a slider redraws it without the device.
     journey.open_token(3);
@@ -134,12 +127,12 @@ fn a_lost_gpu_is_opened_again_then_the_cpu_goes_on() {
     journey.wait(&format!("{COUNT} >= 2"), SLOW);
     journey.lose_device();
     let notice = |words: &str| format!("document.body.innerText.includes({words:?})");
-    journey.wait(&notice("it was opened again"), SLOW);
+    journey.wait(&notice("It was opened again"), SLOW);
     let seen = journey.tokens().len();
     journey.wait(&format!("{COUNT} >= {}", seen + 1), SLOW);
     assert_eq!(journey.badge(), "webgpu exact");
     journey.lose_device();
-    journey.wait(&notice("the text goes on with the CPU"), SLOW);
+    journey.wait(&notice("The text goes on with the CPU"), SLOW);
     journey.wait(&format!("{COUNT} >= 12"), SLOW);
     journey.ended();
     assert_eq!(journey.badge(), "cpu exact");
