@@ -14,9 +14,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     return;
   }
   let m = group.y;
-  var w = weight16(ROW0 + ids[m], k16);
+  let chunk = chunk_of(ROW0 + ids[m], k16 * 16u / CHUNK);
+  let first = k16 * 4u % (CHUNK / 4u);
   let at = m * K + k16 * 16u;
-  for (var i = 0u; i < min(16u, K - k16 * 16u); i++) {
-    y[at + i] = w[i / 4u][i % 4u];
+  for (var v = 0u; v < 4u; v++) {
+    let w = part(chunk, first + v);
+    for (var i = 0u; i < 4u && k16 * 16u + v * 4u + i < K; i++) {
+      y[at + v * 4u + i] = w[i];
+    }
   }
 }

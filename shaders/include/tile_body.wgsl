@@ -1,83 +1,66 @@
-// Many rows of input times a matrix [.., K]: a workgroup of 8×8 threads computes 32 rows of input
-// by 16 pairs of matrix rows, 4×4 products a thread, 32 columns of K at a time from shared memory.
-// Dispatch: (pairs / 16, rows / 32).
+// Many rows of input times a matrix [.., K]: a workgroup of 16×4 threads computes 32 pairs of
+// matrix rows by 32 rows of input, two pairs and eight rows a thread.
+// Dispatch: (pairs / 32, rows / 32).
 //
-// A column of the tile is a matrix row: columns 0..16 are the first of each pair, 16..32 the
-// second. Thread (i, j) takes columns i, i + 8, i + 16, i + 24, so that neighbours read
-// neighbouring rows of shared memory, which are padded to 36 numbers: no two hit the same bank.
-const TILE_K4: u32 = 8u;
-const STRIDE: u32 = 9u;
-var<workgroup> x_tile: array<vec4<f32>, 288>;
-var<workgroup> w_tile: array<vec4<f32>, 288>;
+// Nothing is shared through workgroup memory: the sixteen threads beside each other read the same
+// input, which caches and broadcasts serve, and the matrix is read where it is packed most tightly
+// and unpacked once for eight rows. The sums are indexed by constants alone, or in a loop of fixed
+// length, so that they can stay in registers.
+const ROWS: u32 = 8u;
+alias Sums = ptr<function, array<vec4<f32>, 8>>;
 
 fn gained(raw: vec4<f32>, k4: u32) -> vec4<f32> {
   return raw;
 }
 
+// Four columns of the input's rows times four matrix rows.
+fn multiply(sums: Sums, w: mat4x4<f32>, m: array<vec4<u32>, 2>, k4: u32) {
+  (*sums)[0] += input4(m[0].x, k4) * w;
+  (*sums)[1] += input4(m[0].y, k4) * w;
+  (*sums)[2] += input4(m[0].z, k4) * w;
+  (*sums)[3] += input4(m[0].w, k4) * w;
+  (*sums)[4] += input4(m[1].x, k4) * w;
+  (*sums)[5] += input4(m[1].y, k4) * w;
+  (*sums)[6] += input4(m[1].z, k4) * w;
+  (*sums)[7] += input4(m[1].w, k4) * w;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let tx = local % 8u;
-  let ty = local / 8u;
-  let m0 = group.y * 32u;
-  let pair0 = group.x * 16u;
-  let m_end = row_count();
-
-  // Each thread loads sixteen columns of one row of each tile.
-  let load_row = local / 2u;
-  let load_half = local % 2u;
-  let load_m = min(m0 + load_row, m_end - 1u);
-  let load_pair = rows_of(min(pair0 + load_row % 16u, PAIRS - 1u));
-  let load_w = select(load_pair.x, load_pair.y, load_row >= 16u);
-
-  var acc: array<vec4<f32>, 4>;
-  let tiles = (K + 31u) / 32u;
-  for (var tile = 0u; tile < tiles; tile++) {
-    let at = load_row * STRIDE + load_half * 4u;
-    let k16 = tile * 2u + load_half;
-    if (k16 * 16u < K) {
-      let w = weight16(load_w, k16);
-      w_tile[at] = w[0];
-      w_tile[at + 1u] = w[1];
-      w_tile[at + 2u] = w[2];
-      w_tile[at + 3u] = w[3];
-    } else {
-      w_tile[at] = vec4<f32>(0.0);
-      w_tile[at + 1u] = vec4<f32>(0.0);
-      w_tile[at + 2u] = vec4<f32>(0.0);
-      w_tile[at + 3u] = vec4<f32>(0.0);
-    }
-    let k4 = k16 * 4u;
-    x_tile[at] = input4(load_m, k4);
-    x_tile[at + 1u] = input4(load_m, k4 + 1u);
-    x_tile[at + 2u] = input4(load_m, k4 + 2u);
-    x_tile[at + 3u] = input4(load_m, k4 + 3u);
-    workgroupBarrier();
-    for (var k = 0u; k < TILE_K4; k++) {
-      let w0 = w_tile[tx * STRIDE + k];
-      let w1 = w_tile[(tx + 8u) * STRIDE + k];
-      let w2 = w_tile[(tx + 16u) * STRIDE + k];
-      let w3 = w_tile[(tx + 24u) * STRIDE + k];
-      let a0 = x_tile[ty * STRIDE + k];
-      let a1 = x_tile[(ty + 8u) * STRIDE + k];
-      let a2 = x_tile[(ty + 16u) * STRIDE + k];
-      let a3 = x_tile[(ty + 24u) * STRIDE + k];
-      acc[0] += vec4<f32>(dot(a0, w0), dot(a0, w1), dot(a0, w2), dot(a0, w3));
-      acc[1] += vec4<f32>(dot(a1, w0), dot(a1, w1), dot(a1, w2), dot(a1, w3));
-      acc[2] += vec4<f32>(dot(a2, w0), dot(a2, w1), dot(a2, w2), dot(a2, w3));
-      acc[3] += vec4<f32>(dot(a3, w0), dot(a3, w1), dot(a3, w2), dot(a3, w3));
-    }
-    workgroupBarrier();
+  let pair = group.x * 32u + local % 16u;
+  let m = group.y * 32u + local / 16u * ROWS;
+  let end = row_count();
+  if (m >= end) {
+    return;
   }
-  for (var i = 0u; i < 4u; i++) {
-    let m = m0 + ty + i * 8u;
-    if (m >= m_end) {
+  let near = rows_of(min(pair, PAIRS - 1u));
+  let far = rows_of(min(pair + 16u, PAIRS - 1u));
+
+  let last = vec4<u32>(end - 1u);
+  let rows = array<vec4<u32>, 2>(
+    min(m + vec4<u32>(0u, 1u, 2u, 3u), last),
+    min(m + vec4<u32>(4u, 5u, 6u, 7u), last),
+  );
+  var sums: array<vec4<f32>, 8>;
+  for (var chunk = 0u; chunk < (K + CHUNK - 1u) / CHUNK; chunk++) {
+    let a = chunk_of(near.x, chunk);
+    let b = chunk_of(near.y, chunk);
+    let c = chunk_of(far.x, chunk);
+    let d = chunk_of(far.y, chunk);
+    for (var v = 0u; v < CHUNK / 4u; v++) {
+      let columns = mat4x4<f32>(part(a, v), part(b, v), part(c, v), part(d, v));
+      multiply(&sums, columns, rows, chunk * (CHUNK / 4u) + v);
+    }
+  }
+  for (var i = 0u; i < ROWS; i++) {
+    if (m + i >= end) {
       return;
     }
-    if (pair0 + tx < PAIRS) {
-      emit(m, pair0 + tx, acc[i].xz);
+    if (pair < PAIRS) {
+      emit(m + i, pair, sums[i].xy);
     }
-    if (pair0 + tx + 8u < PAIRS) {
-      emit(m, pair0 + tx + 8u, acc[i].yw);
+    if (pair + 16u < PAIRS) {
+      emit(m + i, pair + 16u, sums[i].zw);
     }
   }
 }

@@ -4,9 +4,17 @@
 const CHUNK: u32 = 16u;
 override PER_ROW: u32 = (K + 15u) / 16u;
 
-// Sixteen neighbouring weights of a row.
-fn weight16(row: u32, k16: u32) -> mat4x4<f32> {
-  let at = (row * PER_ROW + k16) * 4u;
-  return mat4x4<f32>(quants[at], quants[at + 1u], quants[at + 2u], quants[at + 3u]);
+// Sixteen neighbouring weights of a row: where they begin.
+struct Chunk {
+  at: u32,
+}
+
+fn chunk_of(row: u32, chunk: u32) -> Chunk {
+  return Chunk((row * PER_ROW + chunk) * 4u);
+}
+
+// Four neighbouring weights of a chunk.
+fn part(chunk: Chunk, v: u32) -> vec4<f32> {
+  return quants[chunk.at + v];
 }
 //#include dot_dense

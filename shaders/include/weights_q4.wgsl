@@ -6,25 +6,33 @@
 
 const CHUNK: u32 = 32u;
 
+// A block as it is stored, with its scale for each place of a byte in its word.
+struct Chunk {
+  quants: vec4<u32>,
+  scale: vec4<f32>,
+  min: f32,
+}
+
+const PLACES: vec4<f32> = vec4<f32>(1.0, 0x1p-8, 0x1p-16, 0x1p-24);
+
+fn chunk_of(row: u32, chunk: u32) -> Chunk {
+  let block = row * (K / CHUNK) + chunk;
+  let scale = unpack2x16float(scales[block]);
+  return Chunk(quants[block], scale.x * PLACES, scale.y);
+}
+
+// Four neighbouring weights of a chunk. Bytes stay where they are in their word, which the scales
+// undo, and are converted as signed numbers, which every processor does at once.
+fn part(chunk: Chunk, v: u32) -> vec4<f32> {
+  let word = vec4<u32>(chunk.quants[v & 3u] >> (v & 4u));
+  let q = vec4<i32>(word & vec4<u32>(0xfu, 0xf00u, 0xf0000u, 0xf000000u));
+  return chunk.scale * vec4<f32>(q) + chunk.min;
+}
+
 fn nibbles(word: u32, shift: u32) -> vec4<f32> {
   // Centred: d·Σ q·x and m·Σ x are large and nearly cancel, and rounding would show.
   let q = (vec4<u32>(word) >> (vec4<u32>(0u, 8u, 16u, 24u) + shift)) & vec4<u32>(15u);
-  return vec4<f32>(q) - 8.0;
-}
-
-// Sixteen neighbouring weights of a row.
-fn weight16(row: u32, k16: u32) -> mat4x4<f32> {
-  let block = row * (K / CHUNK) + k16 / 2u;
-  let q = quants[block];
-  let scale = unpack2x16float(scales[block]);
-  let shift = 4u * (k16 & 1u);
-  let min = vec4<f32>(scale.y + 8.0 * scale.x);
-  return mat4x4<f32>(
-    scale.x * nibbles(q.x, shift) + min,
-    scale.x * nibbles(q.y, shift) + min,
-    scale.x * nibbles(q.z, shift) + min,
-    scale.x * nibbles(q.w, shift) + min,
-  );
+  return vec4<f32>(vec4<i32>(q)) - 8.0;
 }
 
 // One chunk of two rows times row m of the input, and the sum of the input's squares.

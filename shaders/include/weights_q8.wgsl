@@ -14,17 +14,22 @@ fn scale_of(block: u32) -> f32 {
   return select(pair.x, pair.y, (block & 1u) == 1u);
 }
 
-// Sixteen neighbouring weights of a row.
-fn weight16(row: u32, k16: u32) -> mat4x4<f32> {
-  let block = row * (K / CHUNK) + k16 / 2u;
-  let q = quants[row * (K / 16u) + k16];
-  let scale = scale_of(block);
-  return mat4x4<f32>(
-    scale * bytes(q.x),
-    scale * bytes(q.y),
-    scale * bytes(q.z),
-    scale * bytes(q.w),
-  );
+// A block as it is stored.
+struct Chunk {
+  low: vec4<u32>,
+  high: vec4<u32>,
+  scale: f32,
+}
+
+fn chunk_of(row: u32, chunk: u32) -> Chunk {
+  let block = row * (K / CHUNK) + chunk;
+  return Chunk(quants[block * 2u], quants[block * 2u + 1u], scale_of(block));
+}
+
+// Four neighbouring weights of a chunk.
+fn part(chunk: Chunk, v: u32) -> vec4<f32> {
+  let words = select(chunk.low, chunk.high, v >= 4u);
+  return chunk.scale * bytes(words[v & 3u]);
 }
 
 // One chunk of two rows times row m of the input, and the sum of the input's squares.

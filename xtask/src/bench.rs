@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
 mod generate;
+pub mod gpu;
 mod gzip;
 mod npm;
 mod spread;
@@ -16,11 +17,18 @@ type Bench = (
 );
 
 /// All there are.
-const BENCHES: &[Bench] = &[(
-    "generate",
-    "writing text, in the shell and in Chromium, beside wllama",
-    generate::run,
-)];
+const BENCHES: &[Bench] = &[
+    (
+        "generate",
+        "writing text, in the shell and in Chromium, beside wllama",
+        generate::run,
+    ),
+    (
+        "gpu",
+        "single operations in Chromium, beside onnxruntime-web's WebGPU backend",
+        gpu::run,
+    ),
+];
 
 /// Runs the measurement that the first word names.
 pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {

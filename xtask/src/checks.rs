@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bench::gpu::PACKAGE;
 use crate::error::Result;
 use crate::site::{Options, build_page};
 use crate::step::{run, step};
@@ -43,7 +44,10 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         run(&mut workspace.cargo(&lint), CORRECT)
     })?;
     step("Linting for WebAssembly", || {
-        each_program(workspace, &["clippy"], &["--", "-D", "warnings"])
+        each_program(workspace, &["clippy"], &["--", "-D", "warnings"])?;
+        let package = ["clippy", "-p", PACKAGE, "--target", WASM];
+        let mut bench = workspace.cargo(&package);
+        run(bench.args(["--", "-D", "warnings"]), CORRECT)
     })?;
     step("Building for WebAssembly", || {
         each_program(workspace, &["build"], &["--profile", "quick"])

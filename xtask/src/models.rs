@@ -209,7 +209,7 @@ fn make_folder_of(path: &Path) -> Result<()> {
 }
 
 /// The name of Python 3 here.
-fn python() -> Result<&'static str> {
+pub fn python() -> Result<&'static str> {
     let is_python_3 = |name: &&str| {
         output(Command::new(name).arg("--version")).is_some_and(|said| said.starts_with("Python 3"))
     };

@@ -29,6 +29,7 @@ struct Tool {
 /// Where the tools are.
 pub struct Tools {
     trunk: PathBuf,
+    bindgen: PathBuf,
     /// The search path on which Trunk finds the right wasm-bindgen first.
     path: OsString,
 }
@@ -43,6 +44,11 @@ impl Tools {
         }
         command.env("PATH", &self.path);
         command
+    }
+
+    /// wasm-bindgen.
+    pub fn bindgen(&self) -> Command {
+        Command::new(&self.bindgen)
     }
 }
 
@@ -83,7 +89,11 @@ pub fn ensure(workspace: &Workspace) -> Result<Tools> {
     }
     let path = std::env::join_paths(folders)
         .map_err(|e| Error::State(format!("the search path cannot be extended: {e}")))?;
-    Ok(Tools { trunk, path })
+    Ok(Tools {
+        trunk,
+        bindgen,
+        path,
+    })
 }
 
 /// Adds the wasm32 target to the toolchain.

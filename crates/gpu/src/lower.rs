@@ -30,6 +30,8 @@ pub struct Sizes {
     pub few_positions: bool,
     /// At most [`FEW_ROWS`] selected rows over all sequences.
     pub few_selected: bool,
+    /// At most [`FEW_ROWS`] positions of each sequence.
+    pub few_queries: bool,
     /// Sums may go through subgroups.
     pub subgroups: bool,
 }
@@ -40,6 +42,7 @@ impl Sizes {
         Self {
             few_positions: bindings.batch * bindings.query_len <= FEW_ROWS,
             few_selected: bindings.batch * bindings.rows <= FEW_ROWS,
+            few_queries: bindings.query_len <= FEW_ROWS,
             subgroups,
         }
     }

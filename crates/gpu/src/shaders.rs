@@ -42,8 +42,9 @@ macro_rules! files {
 
 /// One operation each.
 pub const OPERATIONS: &[(&str, &str)] = files!("":
-    "append", "attention_context", "attention_scores", "attention_vector", "choose", "elementwise",
-    "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile", "linear_vector",
+    "append", "attention_context", "attention_scores", "attention_tile", "attention_vector", "choose",
+    "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile",
+    "linear_vector",
     "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "softmax",
 );
 

@@ -10,7 +10,8 @@ use crate::workspace::Workspace;
 /// Installs what the `package-lock.json` of a folder names, if it is not there yet, without running
 /// any script of the packages. Gives the folder `node_modules`, in the cache.
 pub fn install(workspace: &Workspace, folder: &Path, what: &str) -> Result<PathBuf> {
-    let into = workspace.cache.join("bench/npm");
+    let name = folder.file_name().unwrap_or(folder.as_os_str());
+    let into = workspace.cache.join("bench").join(name).join("npm");
     let modules = into.join("node_modules");
     let lock = std::fs::read(folder.join("package-lock.json")).map_err(file(folder))?;
     // Written last, so a copy of the lock file says that all of it was installed.

@@ -20,7 +20,10 @@ const LANES: usize = 8;
 const LANES_SUBGROUP: usize = 4;
 /// Rows and pairs of columns of a tile.
 const TILE_ROWS: usize = 32;
-const TILE_PAIRS: usize = 16;
+const TILE_PAIRS: usize = 32;
+/// Queries, and elements of their sums, of a tile of attention.
+const TILE_QUERIES: usize = 16;
+const TILE_ELEMENTS: usize = 64;
 
 /// Binding numbers, the same in every shader.
 mod binding {
@@ -242,14 +245,22 @@ impl Lowering<'_> {
     fn attention(&self, node: NodeId, attention: &Attention) -> Result<Step> {
         self.check_attention(attention.query, attention.key)?;
         let place = |id: NodeId| self.place[id.0];
-        let kernel = Kernel::new("attention_vector", Variant::default());
+        let query = &self.shape(attention.query).0;
+        let [batch, q_len, heads] = [query[0], query[1], query[2]];
+        let (operation, groups) = if self.sizes.few_queries {
+            let groups = [Count::new(&[heads], 1), Count::new(&[batch, q_len], 1)];
+            ("attention_vector", groups)
+        } else {
+            let parts = Dim::Fixed(self.width(attention.query).div_ceil(TILE_ELEMENTS));
+            let across = Count::new(&[batch, heads, parts], 1);
+            (
+                "attention_tile",
+                [across, Count::new(&[q_len], TILE_QUERIES)],
+            )
+        };
+        let kernel = Kernel::new(operation, Variant::default());
         let kernel = self.heads(kernel, attention.query, attention.key);
         let kernel = mask(kernel, attention.mask).with("SCALE", attention.scale);
-        let heads = self.shape(attention.query).0[2];
-        let groups = [
-            Count::new(&[heads], 1),
-            Count::new(&self.shape(attention.query).0[..2], 1),
-        ];
         Ok(Bound::new()
             .read(at::X, place(attention.query))
             .read(at::SECOND, place(attention.key))
