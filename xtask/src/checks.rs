@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::bench::gpu::PACKAGE;
 use crate::error::Result;
-use crate::site::{Options, build_page};
+use crate::site::{Options, build_ops_page, build_page};
 use crate::step::{run, step};
 use crate::tools::{WASM, wasm_target};
 use crate::workspace::Workspace;
@@ -85,6 +85,8 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
         },
     )?;
     let products = build_products(workspace)?;
+    let ops = workspace.cache.join("dist-ops");
+    build_ops_page(workspace, &ops)?;
     step("Running the tests, the ones in Chromium too", || {
         let mut cargo = workspace.cargo(&[
             "test",
@@ -99,7 +101,8 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
             .env("GLASSFORMER_MODELS", workspace.models());
         cargo
             .env("GLASSFORMER_CHROME", &chrome)
-            .env("GLASSFORMER_PRODUCTS", &products);
+            .env("GLASSFORMER_PRODUCTS", &products)
+            .env("GLASSFORMER_OPS_PAGE", &ops);
         run(&mut cargo, "The messages above name the tests that failed.")
     })
 }

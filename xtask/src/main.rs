@@ -22,7 +22,7 @@
 //! | `models/` | the default weights, under the paths of `models/manifest.json` |
 //! | `downloads/` | the packages the weights came in |
 //! | `target/` | everything cargo builds, unless `CARGO_TARGET_DIR` says otherwise |
-//! | `dist-test/`, `dist-bench/` | the site as the tests and measurements see it |
+//! | `dist-test/`, `dist-ops/`, `dist-bench/` | the site and pages as the tests and measurements see them |
 //! | `bench/` | what only comparisons need |
 //! | `logs/` | what the builders of tools said |
 //!

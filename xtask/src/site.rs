@@ -1,7 +1,7 @@
 //! Building the site and serving it.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use glassformer_tests::server::Server;
@@ -74,6 +74,20 @@ pub fn build_page(workspace: &Workspace, options: &Options) -> Result<()> {
             run(&mut trunk, "The messages above say where.")
         },
     )
+}
+
+/// Builds the page that compares the GPU's operations with the CPU's in a browser.
+pub fn build_ops_page(workspace: &Workspace, dist: &Path) -> Result<()> {
+    let tools = tools::ensure(workspace)?;
+    step("Building the page that tests the GPU's operations", || {
+        let mut trunk = tools.trunk(workspace);
+        trunk
+            .args(["build", "--offline", "--cargo-profile", "quick"])
+            .args(["--public-url", "./", "--dist"])
+            .arg(dist)
+            .arg("tests/ops/page/index.html");
+        run(&mut trunk, "The messages above say where.")
+    })
 }
 
 /// Builds the site, then serves it until interrupted.

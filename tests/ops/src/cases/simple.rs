@@ -13,7 +13,7 @@ use crate::{Net, Pair, Random, Report};
 fn widths(extent: Extent) -> &'static [usize] {
     match extent {
         Extent::All => &[1, 3, 31, 33, 576, 1536],
-        Extent::Some => &[1, 33, 576],
+        Extent::Some => &[33],
     }
 }
 
@@ -54,7 +54,9 @@ pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
     for &(batch, q_len) in lengths(extent) {
         let open = pair.open(batch);
         let last = q_len as u32 - 1;
-        for rows in [&[][..], &[last], &[last, 0, last / 2]] {
+        let choices = [&[last, 0, last / 2][..], &[], &[last]];
+        let count = if extent == Extent::All { 3 } else { 1 };
+        for rows in &choices[..count] {
             pair.run(open, q_len, rows, &nodes).await;
         }
         pair.close(open);
@@ -65,7 +67,12 @@ pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
 /// Matrix products and tables of every encoding, alone and stacked.
 pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
     let mut report = Report::default();
-    for encoding in Encoding::ALL {
+    // A software adapter compiles tiles for seconds: 4-bit blocks are in `blocks`, f32 is in none.
+    let encodings = match extent {
+        Extent::All => &Encoding::ALL[..],
+        Extent::Some => &[Encoding::F16, Encoding::Q8_0],
+    };
+    for &encoding in encodings {
         let mut net = Net::new(2);
         let mut last = None;
         let whole = |width: &usize| width.next_multiple_of(encoding.block_len());
@@ -74,19 +81,27 @@ pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
         for width in widths {
             let name = |what: &str| format!("{what} of {width}");
             let x = net.source(&name("x"), width);
-            // Alone.
-            let alone = net.linear(&name("one"), x, [1, width], encoding, false);
             // Three that read the same value lie in one pair of buffers.
-            let y = net.source(&name("y"), width);
-            for (what, rows, bias) in [("two", 2, true), ("odd", 33, true), ("more", 70, false)] {
-                net.linear(&name(what), y, [rows, width], encoding, bias);
+            let stack = [("two", 2, true), ("odd", 33, true), ("more", 70, false)];
+            let stack = if extent == Extent::All {
+                &stack[..]
+            } else {
+                &stack[1..2]
+            };
+            for (what, rows, bias) in stack {
+                let product = net.linear(&name(what), x, [*rows, width], encoding, *bias);
+                last = Some(product);
             }
             let (ids, table) = (net.ids(), net.matrix(VOCAB, width, encoding));
             let builder = &mut net.builder;
             builder.embedding(&name("table"), ids, table).unwrap();
-            // A table that is a matrix too.
-            builder.linear(&name("tied"), y, table, None).unwrap();
-            last = Some(alone);
+            if extent == Extent::Some {
+                continue;
+            }
+            // One alone, and a table that is a matrix too.
+            let y = net.source(&name("y"), width);
+            net.linear(&name("one"), y, [1, width], encoding, false);
+            net.builder.linear(&name("tied"), x, table, None).unwrap();
         }
         let made = net.finish(&[last.unwrap()]);
         let mut pair = Pair::load(&format!("products of {encoding}"), &gpu, made);
