@@ -58,7 +58,9 @@ impl Clock {
                     dispatches: each(first.dispatches, last.dispatches),
                     passes: each(first.passes, last.passes),
                     submits: each(first.submits, last.submits),
+                    read_bytes: each(first.read_bytes, last.read_bytes),
                     weight_bytes: last.weight_bytes,
+                    position_bytes: last.position_bytes,
                     buffer_bytes: last.buffer_bytes,
                 }
             }),

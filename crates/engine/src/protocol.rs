@@ -341,8 +341,12 @@ pub struct GpuStats {
     pub passes: f64,
     /// Submits.
     pub submits: f64,
-    /// Bytes of weights on the GPU.
+    /// Bytes that came back from the GPU: the token and the logits kept of it.
+    pub read_bytes: f64,
+    /// Bytes of weights on the GPU, of which a token reads nearly all.
     pub weight_bytes: u64,
+    /// Bytes of keys and values for one position, of which a token reads those it attends to.
+    pub position_bytes: u64,
     /// Bytes of all buffers on the GPU.
     pub buffer_bytes: u64,
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
-use glassformer_graph::ExecError;
+use glassformer_graph::{Counts, ExecError};
 use wgpu::{
     Adapter, BindGroupLayout, BindGroupLayoutEntry, BindingType, BufferBindingType, BufferUsages,
     ComputePipeline, ComputePipelineDescriptor, Device, DeviceDescriptor, DeviceType, Features,
@@ -79,7 +79,7 @@ pub struct Gpu {
     health: Arc<Health>,
     pipelines: RefCell<HashMap<Kernel, Rc<Pipeline>>>,
     /// Dispatches, submits (of one pass each) and tokens run so far.
-    counts: Cell<[u64; 3]>,
+    counts: Cell<Counts>,
 }
 
 /// What the device said unasked.
@@ -157,14 +157,16 @@ impl Gpu {
 
     /// Counts a submit of one pass with so many dispatches for so many tokens.
     pub(crate) fn count(&self, dispatches: usize, tokens: usize) {
-        let [before, submits, ran] = self.counts.get();
-        let (dispatches, tokens) = (dispatches as u64, tokens as u64);
-        self.counts
-            .set([before + dispatches, submits + 1, ran + tokens]);
+        let mut counts = self.counts.get();
+        counts.dispatches += dispatches as u64;
+        counts.passes += 1;
+        counts.submits += 1;
+        counts.tokens += tokens as u64;
+        self.counts.set(counts);
     }
 
-    /// Dispatches, submits (of one pass each) and tokens run so far.
-    pub(crate) fn counts(&self) -> [u64; 3] {
+    /// What it was asked to do so far; nothing of what it holds.
+    pub(crate) fn counts(&self) -> Counts {
         self.counts.get()
     }
 
@@ -310,6 +312,9 @@ impl Gpu {
         let view = buffer.get_mapped_range(range);
         let view = view.map_err(|error| ExecError::Device(error.to_string()))?;
         let data = view[..bytes].to_vec();
+        let mut counts = self.counts.get();
+        counts.read_bytes += bytes as u64;
+        self.counts.set(counts);
         drop(view);
         buffer.unmap();
         Ok(data)

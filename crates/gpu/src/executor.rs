@@ -289,15 +289,14 @@ impl Executor for GpuExecutor {
     }
 
     fn counts(&self) -> Option<Counts> {
-        let [dispatches, submits, tokens] = self.gpu.counts();
         let weights = self.store.as_ref().map_or(0, |store| store.bytes);
+        let rows = self.model.states.iter();
+        let elements: usize = rows.map(|state| state.row.iter().product::<usize>()).sum();
         Some(Counts {
-            dispatches,
-            passes: submits,
-            submits,
-            tokens,
             weight_bytes: weights as u64,
+            position_bytes: (elements * size_of::<f32>()) as u64,
             buffer_bytes: self.memory().iter().sum::<usize>() as u64,
+            ..self.gpu.counts()
         })
     }
 

@@ -266,8 +266,12 @@ pub struct Counts {
     pub submits: u64,
     /// Tokens run in them.
     pub tokens: u64,
+    /// Bytes that came back to the host.
+    pub read_bytes: u64,
     /// Bytes of all weights: a token reads nearly all of them, and of a table one row.
     pub weight_bytes: u64,
+    /// Bytes of all states for one position: a token reads those of the positions it attends to.
+    pub position_bytes: u64,
     /// Bytes of all buffers now.
     pub buffer_bytes: u64,
 }

@@ -114,13 +114,20 @@ fn stop_works_settings_change_and_links_restore_the_page() {
     journey.page.click("generate-run").unwrap();
     let tokens = "document.querySelectorAll('[data-testid=generate-token]').length";
     journey.wait(&format!("{tokens} >= 8"), LONG);
+    // Counted when the click arrives: more come while it is on its way.
+    let count = format!(
+        "document.querySelector('[data-testid=generate-stop]').addEventListener('click', \
+         () => window.atStop = {tokens}, {{ capture: true }})"
+    );
+    journey.page.evaluate(&count).unwrap();
     journey.page.click("generate-stop").unwrap();
-    let at_stop = journey.page.evaluate(tokens).unwrap().as_u64().unwrap();
     journey.finished();
+    let at_stop = journey.page.evaluate("atStop").unwrap().as_u64().unwrap();
     let written = journey.tokens();
-    // The token that was being computed, and what the click itself took.
+    // The token that was being computed, and those on their way to the page, which a busy machine
+    // delays; that the engine computes no other is tested there.
     assert!(
-        written.len() as u64 <= at_stop + 3,
+        written.len() as u64 <= at_stop + 4,
         "{} after {at_stop}",
         written.len()
     );

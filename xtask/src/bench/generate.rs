@@ -3,8 +3,8 @@
 //!
 //! | option | |
 //! |---|---|
-//! | `--pairs N` | how often both engines write the same text in turn; 5 unless given |
-//! | `--backend cpu` | what computes |
+//! | `--pairs N` | how often both engines write the same text in turn; 5 unless given, on the GPU 3 |
+//! | `--backend cpu` or `gpu` | what computes; the GPU alone, on a software adapter, with a short prompt |
 //! | `--no-wllama` | without the comparison |
 //! | `--json` | the last line of the output is one object with everything |
 //! | `--profile quick` | quick to build, slower to run: for work on the measurement itself |
@@ -13,10 +13,11 @@
 //!
 //! Both engines are timed by the clock of the page around what it sends and hears, one after the
 //! other in turns, each in a page that stays open: a machine's mood then falls on both, and the
-//! ratio of a pair is steadier than either figure.
+//! ratio of a pair is steadier than either figure. wllama has no GPU backend, so there nothing is
+//! compared; `bench gpu` compares single operations.
 
-use glassformer_tests::browser::Browser;
-use serde_json::json;
+use glassformer_tests::browser::{Browser, SOFTWARE_WEBGPU};
+use serde_json::{Value, json};
 
 use self::pages::{Contender, Site};
 use self::report::{Comparison, Report};
@@ -32,18 +33,56 @@ mod shell;
 
 /// The default model of the tab, by its id in the manifest.
 const MODEL: &str = "smollm2-135m-instruct";
-/// Words of the prompt, about 250 tokens.
-const WORDS: usize = 206;
-/// Tokens that are written.
-const MAX_TOKENS: u32 = 64;
 /// Positions of prompt and answer together, as in the page.
 const CONTEXT: u32 = 2048;
-/// What can compute.
-const BACKENDS: &[&str] = &["cpu"];
+
+/// What computes, and what it is given to do.
+struct Workload {
+    /// As the shell calls it.
+    backend: &'static str,
+    /// As the page calls it.
+    page: &'static str,
+    /// How the browser is started.
+    flags: &'static [&'static str],
+    /// Words of the prompt; about 1.2 tokens each.
+    words: usize,
+    /// Tokens that the shell writes.
+    shell_tokens: u32,
+    /// Tokens that a page writes.
+    page_tokens: u32,
+    /// How often, unless the command says.
+    pairs: u16,
+    /// Whether wllama can do it too.
+    compared: bool,
+}
+
+const WORKLOADS: [Workload; 2] = [
+    Workload {
+        backend: "cpu",
+        page: "cpu",
+        flags: &[],
+        words: 206,
+        shell_tokens: 64,
+        page_tokens: 64,
+        pairs: 5,
+        compared: true,
+    },
+    // Chromium's software adapter computes about a token a second.
+    Workload {
+        backend: "gpu",
+        page: "webgpu",
+        flags: SOFTWARE_WEBGPU,
+        words: 20,
+        shell_tokens: 64,
+        page_tokens: 16,
+        pairs: 3,
+        compared: false,
+    },
+];
 
 struct Options {
     pairs: u16,
-    backend: String,
+    workload: &'static Workload,
     compare: bool,
     json: bool,
     build: bool,
@@ -53,19 +92,22 @@ struct Options {
 impl Options {
     fn parse(workspace: &Workspace, words: &[String]) -> Result<Self> {
         let mut arguments = Arguments::new(words);
-        let pairs = arguments.number("--pairs")?.unwrap_or(5);
+        let backend = arguments.value("--backend")?;
+        let backend = backend.as_deref().unwrap_or(WORKLOADS[0].backend);
+        let workload = WORKLOADS
+            .iter()
+            .find(|workload| workload.backend == backend);
+        let workload = workload.ok_or_else(|| {
+            let known = WORKLOADS.map(|workload| workload.backend).join(", ");
+            Error::Usage(format!(
+                "there is no backend `{backend}`; there are: {known}"
+            ))
+        })?;
+        let pairs = arguments.number("--pairs")?.unwrap_or(workload.pairs);
         if pairs == 0 {
             return Err(Error::Usage("--pairs wants at least 1".to_owned()));
         }
-        let backend = arguments
-            .value("--backend")?
-            .unwrap_or_else(|| "cpu".to_owned());
-        if !BACKENDS.contains(&backend.as_str()) {
-            let known = BACKENDS.join(", ");
-            let wrong = format!("there is no backend `{backend}`; there are: {known}");
-            return Err(Error::Usage(wrong));
-        }
-        let compare = !arguments.flag("--no-wllama");
+        let compare = !arguments.flag("--no-wllama") && workload.compared;
         let json = arguments.flag("--json");
         let build = !arguments.flag("--no-build");
         // The finished site in `dist/` stays as it is.
@@ -78,7 +120,7 @@ impl Options {
         arguments.end()?;
         Ok(Self {
             pairs,
-            backend,
+            workload,
             compare,
             json,
             build,
@@ -93,10 +135,16 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     models::ensure(workspace)?;
     let weights = weights(workspace)?;
     let chrome = system::browser(workspace)?;
-    let prompt = prompt(workspace)?;
+    let workload = options.workload;
+    if workload.backend == "gpu" {
+        system::vulkan(workspace)?;
+    }
+    let prompt = prompt(workspace, workload.words)?;
     let folder = workspace.root.join("tests/bench/generate");
     let version = super::npm::version(&folder, "@wllama/wllama")?;
-    let modules = if options.compare {
+    let modules = if !workload.compared {
+        Err("it has no GPU backend".to_owned())
+    } else if options.compare {
         super::npm::install(workspace, &folder, &format!("wllama {version}"))
             .map_err(|error| error.to_string())
     } else {
@@ -115,7 +163,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let load_before = load_average();
     let program = shell::program(workspace, &options.site.profile);
     let shells = step("Measuring the shell", || {
-        shell::measure(workspace, &program, &options.backend, &prompt)
+        shell::measure(workspace, &program, workload, &prompt)
     })?;
 
     let site = Site::serve(
@@ -124,19 +172,25 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
         &folder,
         modules.as_deref().ok(),
     )?;
-    let browser = Browser::launch(&chrome).map_err(pages::failed)?;
+    let browser = Browser::launch_with(&chrome, workload.flags).map_err(pages::failed)?;
     let (worker, files) = step("Opening the page", || site.open(&browser))?;
     let mut ours = step("Loading Glassformer in Chromium", || {
         let load = json!({
-            "worker": worker, "model": MODEL, "backend": options.backend, "precision": "auto",
+            "worker": worker, "model": MODEL, "backend": workload.page, "precision": "auto",
         });
-        Contender::open(&browser, &site.page("glassformer.html"), load, &prompt)
+        let request = request(&prompt, workload);
+        Contender::open(&browser, &site.page("glassformer.html"), load, request)
     })?;
     let mut theirs = modules.and_then(|_| {
         step("Loading wllama in Chromium", || {
             let url = format!("../models/{}", weights.path);
             let load = json!({ "url": url, "context": CONTEXT, "version": version });
-            Contender::open(&browser, &site.page("wllama.html"), load, &prompt)
+            Contender::open(
+                &browser,
+                &site.page("wllama.html"),
+                load,
+                request(&prompt, workload),
+            )
         })
         .map_err(|error| error.to_string())
     });
@@ -149,26 +203,29 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
             // Each is first as often as the other.
             let ours_first = pair % 2 == 0;
             if ours_first {
-                ours.generate(&prompt)?;
+                ours.generate()?;
             }
             if let Ok(contender) = &mut theirs
-                && let Err(error) = contender.generate(&prompt)
+                && let Err(error) = contender.generate()
             {
                 theirs = Err(error.to_string());
             }
             if !ours_first {
-                ours.generate(&prompt)?;
+                ours.generate()?;
             }
         }
         Ok(())
     })?;
+    let stop = step("Stopping in mid-text", || ours.stop())?;
 
     let report = Report {
         surroundings: ours.surroundings()?,
         load_average: [load_before, load_average()],
         profile: options.site.profile,
         weights: weights.bytes,
-        max_tokens: MAX_TOKENS,
+        on_gpu: workload.backend == "gpu",
+        max_tokens: workload.page_tokens,
+        stop,
         shells,
         files,
         ours: ours.measured,
@@ -200,7 +257,7 @@ fn weights(workspace: &Workspace) -> Result<Weights> {
     let path = workspace.root.join("models/manifest.json");
     let text = std::fs::read_to_string(&path).map_err(file(&path))?;
     let found = || {
-        let manifest: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let manifest: Value = serde_json::from_str(&text).ok()?;
         let models = manifest["models"].as_array()?;
         let model = models.iter().find(|model| model["id"] == MODEL)?;
         Some(Weights {
@@ -211,11 +268,16 @@ fn weights(workspace: &Workspace) -> Result<Weights> {
     found().ok_or_else(|| Error::State(format!("{} has no {MODEL}", path.display())))
 }
 
+/// What a page is asked to write.
+fn request(prompt: &str, workload: &Workload) -> Value {
+    json!({ "prompt": prompt, "maxTokens": workload.page_tokens })
+}
+
 /// The beginning of the golden tests' prose.
-fn prompt(workspace: &Workspace) -> Result<String> {
+fn prompt(workspace: &Workspace, words: usize) -> Result<String> {
     let path = workspace.root.join("tests/golden/llama/prose.txt");
     let text = std::fs::read_to_string(&path).map_err(file(&path))?;
-    Ok(beginning(&text, WORDS).to_owned())
+    Ok(beginning(&text, words).to_owned())
 }
 
 /// The first words of a text, with the space between them as it is.

@@ -8,13 +8,15 @@ use glassformer_tests::browser::{self, Browser, Page};
 use glassformer_tests::server::Server;
 use serde_json::{Value, json};
 
-use super::MAX_TOKENS;
 use crate::bench::gzip;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
 /// Longer loads and generations are given up.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often a text is stopped.
+const STOPS: usize = 5;
 
 /// The error of a browser that does not do what it is told.
 pub fn failed(error: browser::Error) -> Error {
@@ -111,6 +113,8 @@ pub struct Run {
     pub decode: f64,
     /// Bytes of WebAssembly memory after it, where the engine tells.
     pub heap: Option<u64>,
+    /// What a token took of the GPU, if it ran there.
+    pub gpu: Option<Value>,
     pub text: String,
 }
 
@@ -123,6 +127,7 @@ impl Run {
             prefill: value["prefillTps"].as_f64()?,
             decode: value["decodeTps"].as_f64()?,
             heap: value["heapBytes"].as_u64(),
+            gpu: Some(value["gpu"].clone()).filter(Value::is_object),
             text: value["text"].as_str()?.to_owned(),
         })
     }
@@ -146,13 +151,15 @@ pub struct Measured {
 /// An engine in its page, with its model loaded.
 pub struct Contender {
     page: Page,
+    /// What it is asked to write.
+    request: Value,
     pub measured: Measured,
 }
 
 impl Contender {
     /// Opens a page of this measurement, loads the model twice with the same options, and writes
     /// once to warm up.
-    pub fn open(browser: &Browser, url: &str, options: Value, prompt: &str) -> Result<Self> {
+    pub fn open(browser: &Browser, url: &str, options: Value, request: Value) -> Result<Self> {
         let mut page = browser.new_page().map_err(failed)?;
         let mut load = || {
             page.goto(url)?;
@@ -160,7 +167,7 @@ impl Contender {
         };
         let first = load().map_err(failed)?;
         let again = load().map_err(failed)?;
-        let warm_up = generate(&mut page, prompt)?;
+        let warm_up = generate(&mut page, &request)?;
         let seconds = |value: &Value| value["seconds"].as_f64().ok_or_else(|| unclear(value));
         let measured = Measured {
             name: again["name"].as_str().unwrap_or_default().to_owned(),
@@ -170,14 +177,29 @@ impl Contender {
             warm_up,
             runs: Vec::new(),
         };
-        Ok(Self { page, measured })
+        Ok(Self {
+            page,
+            request,
+            measured,
+        })
     }
 
     /// Writes and measures.
-    pub fn generate(&mut self, prompt: &str) -> Result<()> {
-        let run = generate(&mut self.page, prompt)?;
+    pub fn generate(&mut self) -> Result<()> {
+        let run = generate(&mut self.page, &self.request)?;
         self.measured.runs.push(run);
         Ok(())
+    }
+
+    /// Milliseconds from a wish to stop in mid-text to the end of the text, a few times.
+    pub fn stop(&mut self) -> Result<Vec<f64>> {
+        let script = format!("bench.stop({})", self.request);
+        let mut stop = || {
+            let found = self.page.evaluate_within(&script, PATIENCE);
+            let found = found.map_err(failed)?;
+            found.as_f64().ok_or_else(|| unclear(&found))
+        };
+        (0..STOPS).map(|_| stop()).collect()
     }
 
     /// Where this was measured.
@@ -192,8 +214,7 @@ impl Contender {
     }
 }
 
-fn generate(page: &mut Page, prompt: &str) -> Result<Run> {
-    let request = json!({ "prompt": prompt, "maxTokens": MAX_TOKENS });
+fn generate(page: &mut Page, request: &Value) -> Result<Run> {
     let script = format!("bench.generate({request})");
     let value = page.evaluate_within(&script, PATIENCE).map_err(failed)?;
     Run::of(&value).ok_or_else(|| unclear(&value))

@@ -6,9 +6,6 @@ use super::pages::{Measured, Run, SiteFile};
 use super::shell::Shell;
 use crate::bench::spread::Spread;
 
-/// Fewer pairs say too little of a ratio.
-const ENOUGH_PAIRS: usize = 5;
-
 /// Everything that was measured.
 pub struct Report {
     /// The browser and the machine, as the page sees them.
@@ -19,8 +16,12 @@ pub struct Report {
     pub profile: String,
     /// Bytes of the file with the weights.
     pub weights: u64,
-    /// The most tokens a run writes.
+    /// Whether the GPU computed, or the CPU.
+    pub on_gpu: bool,
+    /// The most tokens a page writes.
     pub max_tokens: u32,
+    /// Milliseconds from a wish to stop to the end of the text.
+    pub stop: Vec<f64>,
     pub shells: Vec<Shell>,
     /// What the page fetches before the weights.
     pub files: Vec<SiteFile>,
@@ -35,27 +36,6 @@ pub enum Comparison {
     Missing {
         reason: String,
     },
-}
-
-/// Something that should be at least, or at most, so much.
-struct Target {
-    what: &'static str,
-    /// The figure that counts, if there is one.
-    value: Option<f64>,
-    /// It, with what it came from.
-    shown: String,
-    wanted: String,
-    met: bool,
-}
-
-impl Target {
-    fn verdict(&self) -> &'static str {
-        match (self.value, self.met) {
-            (None, _) => "not measured",
-            (Some(_), true) => "met",
-            (Some(_), false) => "missed",
-        }
-    }
 }
 
 fn spread(runs: &[Run], figure: impl Fn(&Run) -> f64) -> Option<Spread> {
@@ -78,50 +58,6 @@ impl Report {
 
     fn gzipped(&self) -> u64 {
         self.files.iter().map(|file| file.gzipped).sum()
-    }
-
-    fn targets(&self) -> Vec<Target> {
-        let ratio = |what, figure: fn(&Run) -> f64| {
-            let ratio = self.ratio(figure);
-            let pairs = self.ours.runs.len();
-            let few = if pairs < ENOUGH_PAIRS {
-                format!(" of {pairs}")
-            } else {
-                String::new()
-            };
-            Target {
-                what,
-                value: ratio.map(|ratio| ratio.median),
-                shown: ratio.map_or_else(String::new, |ratio| ratio.show(2) + &few),
-                wanted: format!("at least 0.8, median of {ENOUGH_PAIRS} pairs"),
-                met: ratio.is_some_and(|ratio| ratio.median >= 0.8),
-            }
-        };
-        let heap = self.ours.heap.unwrap_or_default();
-        let heap_ratio = heap as f64 / self.weights as f64;
-        let gzipped = self.gzipped();
-        vec![
-            ratio("decode, ours to wllama's", |run| run.decode),
-            ratio("prefill, ours to wllama's", |run| run.prefill),
-            Target {
-                what: "heap after load, to the file",
-                value: self.ours.heap.map(|_| heap_ratio),
-                shown: format!(
-                    "{heap_ratio:.2} ({:.1} of {:.1} MB)",
-                    megabytes(heap),
-                    megabytes(self.weights)
-                ),
-                wanted: "at most 1.4".to_owned(),
-                met: heap_ratio <= 1.4,
-            },
-            Target {
-                what: "page and engine, gzipped",
-                value: Some(megabytes(gzipped)),
-                shown: format!("{:.3} MB", megabytes(gzipped)),
-                wanted: "at most 1.6 MB".to_owned(),
-                met: gzipped <= 1_600_000,
-            },
-        ]
     }
 
     /// For people.
@@ -196,7 +132,11 @@ impl Report {
         for shell in &self.shells {
             let of = |values: &[f64], digits| show(Spread::of(values.iter().copied()), digits);
             lines.push(row([
-                format!("Shell (cpu, {})", shell.precision),
+                format!(
+                    "Shell ({}, asked for {})",
+                    if self.on_gpu { "gpu" } else { "cpu" },
+                    shell.precision
+                ),
                 shell.load.len().to_string(),
                 of(&shell.load, 2),
                 of(&shell.first_token, 2),
@@ -273,6 +213,10 @@ impl Report {
             heap(ours.heap),
             heap(ours.runs.last().and_then(|run| run.heap))
         ));
+        let shells = self.shells.iter().filter_map(|shell| shell.gpu.as_ref());
+        let page = ours.runs.last().and_then(|run| run.gpu.as_ref());
+        lines.extend(shells.take(1).map(|gpu| taken("the shell", gpu)));
+        lines.extend(page.map(|gpu| taken("Chromium", gpu)));
         lines
     }
 
@@ -286,6 +230,7 @@ impl Report {
                 "prefill_tps": run.prefill,
                 "decode_tps": run.decode,
                 "heap_bytes": run.heap,
+                "gpu": run.gpu,
                 "text": run.text,
             })
         };
@@ -307,6 +252,7 @@ impl Report {
                 "first_token_seconds": shell.first_token,
                 "prefill_tps": shell.prefill,
                 "decode_tps": shell.decode,
+                "gpu": shell.gpu,
             })
         });
         let files = self
@@ -340,9 +286,26 @@ impl Report {
             },
             "files": files.collect::<Vec<_>>(),
             "gzipped_bytes": self.gzipped(),
+            "stop_milliseconds": self.stop,
             "targets": targets.collect::<Vec<_>>(),
         })
     }
+}
+
+/// What a written token took of the GPU.
+fn taken(place: &str, gpu: &Value) -> String {
+    let figure = |name: &str| gpu[name].as_f64().unwrap_or(f64::NAN);
+    format!(
+        "A token on the GPU in {place}: {:.1} dispatches in {:.2} passes and {:.2} submits; it reads {:.1} MB of \
+         weights and {:.1} kB for each position it attends to, and {:.1} kB come back. Buffers: {:.1} MB.",
+        figure("dispatches"),
+        figure("passes"),
+        figure("submits"),
+        figure("weightBytes") / 1e6,
+        figure("positionBytes") / 1e3,
+        figure("readBytes") / 1e3,
+        figure("bufferBytes") / 1e6,
+    )
 }
 
 /// How far two greedy continuations go together; rounding parts them at some close call.
@@ -361,5 +324,6 @@ fn agreement(ours: &str, theirs: &str) -> String {
     )
 }
 
+mod targets;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{CONTEXT, MAX_TOKENS, MODEL};
+use super::{CONTEXT, MODEL, Workload};
 use crate::error::{Error, Result};
 use crate::step::output;
 use crate::workspace::Workspace;
@@ -21,6 +21,8 @@ pub struct Shell {
     pub first_token: Vec<f64>,
     pub prefill: Vec<f64>,
     pub decode: Vec<f64>,
+    /// What a token took of the GPU, if it ran there.
+    pub gpu: Option<Value>,
 }
 
 /// Where cargo puts the shell.
@@ -34,7 +36,7 @@ pub fn program(workspace: &Workspace, profile: &str) -> PathBuf {
 pub fn measure(
     workspace: &Workspace,
     program: &Path,
-    backend: &str,
+    workload: &Workload,
     prompt: &str,
 ) -> Result<Vec<Shell>> {
     let mut shells = ["fast", "exact"].map(|precision| Shell {
@@ -44,15 +46,21 @@ pub fn measure(
         first_token: Vec::new(),
         prefill: Vec::new(),
         decode: Vec::new(),
+        gpu: None,
     });
     for _ in 0..RUNS {
         for shell in &mut shells {
             let mut command = workspace.command(program);
             command.env("GLASSFORMER_MODELS", workspace.models());
             command.args(["generate", "--json", "--temperature", "0", "--model", MODEL]);
-            command.args(["--backend", backend, "--precision", shell.precision]);
+            command.args([
+                "--backend",
+                workload.backend,
+                "--precision",
+                shell.precision,
+            ]);
             command.args(["--context", &CONTEXT.to_string()]);
-            command.args(["--max-tokens", &MAX_TOKENS.to_string()]);
+            command.args(["--max-tokens", &workload.shell_tokens.to_string()]);
             command.args(["--prompt", prompt]);
             let said = output(&mut command).and_then(|said| serde_json::from_str(&said).ok());
             let taken = said.and_then(|said: Value| {
@@ -63,6 +71,7 @@ pub fn measure(
                     .push(said["first_token_seconds"].as_f64()?);
                 shell.prefill.push(said["prefill_tps"].as_f64()?);
                 shell.decode.push(said["decode_tps"].as_f64()?);
+                shell.gpu = Some(said["gpu"].clone()).filter(Value::is_object);
                 Some(())
             });
             taken.ok_or_else(|| {

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use super::targets::Target;
 use super::*;
 
 fn measured(decode: &[f64], prefill: f64, heap: Option<u64>) -> Measured {
@@ -10,6 +11,7 @@ fn measured(decode: &[f64], prefill: f64, heap: Option<u64>) -> Measured {
         prefill,
         decode,
         heap,
+        gpu: None,
         text: "abc".to_owned(),
     };
     Measured {
@@ -28,7 +30,9 @@ fn report(comparison: Comparison) -> Report {
         load_average: [Some(0.5), None],
         profile: "release".to_owned(),
         weights: 100_000_000,
+        on_gpu: false,
         max_tokens: 64,
+        stop: vec![20.0, 101.0],
         shells: Vec::new(),
         files: vec![SiteFile {
             path: "index.html".to_owned(),
@@ -57,7 +61,10 @@ fn ratios_are_of_pairs_and_limits_are_exact() {
             max: 2.0
         }
     );
-    assert_eq!(verdicts(&report), ["missed", "met", "met", "missed"]);
+    assert_eq!(
+        verdicts(&report),
+        ["missed", "met", "met", "missed", "missed"]
+    );
     let json = report.json();
     assert_eq!(json["ratio"]["prefill"]["median"], 0.9);
     assert_eq!(json["targets"][0]["value"], 0.7);
@@ -70,10 +77,29 @@ fn what_was_not_measured_is_neither_met_nor_missed() {
         reason: "no Node.js".to_owned(),
     });
     report.ours.heap = None;
+    report.stop.clear();
     let unknown = "not measured";
-    assert_eq!(verdicts(&report), [unknown, unknown, unknown, "missed"]);
+    let expected = [unknown, unknown, unknown, "missed", unknown];
+    assert_eq!(verdicts(&report), expected);
     assert!(report.text().contains("no Node.js"));
     assert_eq!(report.json()["ratio"]["decode"], Value::Null);
+}
+
+#[test]
+fn the_gpu_has_targets_of_its_own() {
+    let mut report = report(Comparison::Missing {
+        reason: String::new(),
+    });
+    report.on_gpu = true;
+    let met = ["not measured", "missed", "missed", "missed"];
+    assert_eq!(verdicts(&report), met);
+    report.ours.heap = Some(64_000_000);
+    report.stop = vec![100.0];
+    for run in &mut report.ours.runs {
+        run.gpu = Some(json!({ "dispatches": 154.0 }));
+    }
+    assert_eq!(verdicts(&report), ["met", "met", "missed", "met"]);
+    assert!(report.text().contains("154.0 dispatches"));
 }
 
 #[test]
