@@ -169,7 +169,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let site = Site::serve(
         workspace,
         &options.site.dist,
-        &folder,
+        &workspace.root.join("tests/bench"),
         modules.as_deref().ok(),
     )?;
     let browser = Browser::launch_with(&chrome, workload.flags).map_err(pages::failed)?;
@@ -183,7 +183,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     })?;
     let mut theirs = modules.and_then(|_| {
         step("Loading wllama in Chromium", || {
-            let url = format!("../models/{}", weights.path);
+            let url = format!("/models/{}", weights.path);
             let load = json!({ "url": url, "context": CONTEXT, "version": version });
             Contender::open(
                 &browser,

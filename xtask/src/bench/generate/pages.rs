@@ -58,7 +58,7 @@ impl Site {
 
     /// The address of a page of this measurement.
     pub fn page(&self, name: &str) -> String {
-        format!("{}bench/{name}", self.server.url())
+        format!("{}bench/generate/{name}", self.server.url())
     }
 
     /// Opens the site as a person does, which starts the worker that suits the browser, and gives
