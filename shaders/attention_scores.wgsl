@@ -22,7 +22,7 @@ fn main(
   let q = row % run.q_len;
   let head = row / run.q_len % HEADS;
   let batch = row / run.q_len / HEADS;
-  let seen = visible(run.past_len + q);
+  let seen = visible(batch, run.past_len + q);
   var score = MASKED;
   if (key >= seen.x && key < seen.y) {
     let a = ((batch * run.q_len + q) * HEADS + head) * HEAD_DIM;

@@ -47,14 +47,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let q = min(first + row * 4u + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
   let q_at = ((batch * run.q_len + q) * HEADS + head) * (HEAD_DIM / 4u);
   let seen = array<vec2<u32>, 4>(
-    visible(run.past_len + q.x),
-    visible(run.past_len + q.y),
-    visible(run.past_len + q.z),
-    visible(run.past_len + q.w),
+    visible(batch, run.past_len + q.x),
+    visible(batch, run.past_len + q.y),
+    visible(batch, run.past_len + q.z),
+    visible(batch, run.past_len + q.w),
   );
   let starts = vec4<u32>(seen[0].x, seen[1].x, seen[2].x, seen[3].x);
   let ends = vec4<u32>(seen[0].y, seen[1].y, seen[2].y, seen[3].y);
-  let end = visible(run.past_len + last).y;
+  let end = visible(batch, run.past_len + last).y;
 
   // Elements of this thread; those beyond the head are computed in vain.
   let element = part * 64u + column + vec4<u32>(0u, 16u, 32u, 48u);
@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var running_max = vec4<f32>(MASKED);
   var running_sum = vec4<f32>(0.0);
   var context = mat4x4<f32>();
-  for (var start = visible(run.past_len + first).x; start < end; start += TILE) {
+  for (var start = visible(batch, run.past_len + first).x; start < end; start += TILE) {
     let key = start + column + vec4<u32>(0u, 16u, 32u, 48u);
     let at = keys_at(batch, min(key, vec4<u32>(end - 1u)), head);
     var scores = mat4x4<f32>();

@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let head = group.x;
   let m = group.y;
   let batch = m / run.q_len;
-  let seen = visible(run.past_len + m % run.q_len);
+  let seen = visible(batch, run.past_len + m % run.q_len);
   let q = (m * HEADS + head) * (HEAD_DIM / 4u);
 
   var running_max = MASKED;

@@ -6,6 +6,7 @@
 mod commands;
 mod model;
 mod options;
+mod quantize;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             Command::Generate(args) => commands::generate(args).await,
             Command::Logits(args) => commands::logits(args).await,
             Command::Inspect(args) => commands::inspect(args).await,
+            Command::Quantize(args) => quantize::quantize(args).await,
         }
     });
     match done {

@@ -28,7 +28,8 @@ pub async fn load(common: &Common) -> Result<Engine, EngineError> {
     Ok(engine)
 }
 
-fn files(model: &str) -> Result<Files, EngineError> {
+/// The files that `--model` names.
+pub fn files(model: &str) -> Result<Files, EngineError> {
     let path = Path::new(model);
     let paths = if let Some(entry) = registry::find(model) {
         let folder = weights_folder().ok_or_else(|| not_found(model))?;

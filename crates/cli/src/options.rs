@@ -1,5 +1,7 @@
 //! What can be typed.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice, Prompt};
 
@@ -21,6 +23,8 @@ pub enum Command {
     Logits(Logits),
     /// Describe a model: its tensors, states and the nodes of its graphs.
     Inspect(Common),
+    /// Round a Hugging Face folder's weights to 8 bits: one GGUF file, config and tokenizer inside.
+    Quantize(Quantize),
 }
 
 /// What every command takes.
@@ -149,6 +153,26 @@ impl Generate {
             stop: self.stop.clone(),
         }
     }
+}
+
+/// Options of `quantize`.
+#[derive(Args, Debug)]
+pub struct Quantize {
+    /// The folder: config.json, tokenizer.json and .safetensors files.
+    #[arg(long)]
+    pub model: String,
+    /// The file to write.
+    #[arg(long)]
+    pub to: PathBuf,
+    /// What the model is called; the folder's name where none is given.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// What people should know of it.
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `logits`.

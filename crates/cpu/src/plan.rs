@@ -21,7 +21,8 @@ pub enum Source {
 pub enum Work {
     /// The node's own operation.
     Op,
-    /// Scores, softmax and context at once: operands are query, key, value and maybe a bias.
+    /// Scores, softmax and context at once: operands are query, key, value, then what the mask
+    /// needs, then maybe a bias.
     Attention {
         /// Of the scores.
         scale: f32,
@@ -157,6 +158,7 @@ impl Plan {
 
 fn attention_step(fused: &Attention) -> (Work, Vec<NodeId>) {
     let mut operands = vec![fused.query, fused.key, fused.value];
+    operands.extend(fused.lengths);
     operands.extend(fused.bias);
     let (scale, mask) = (fused.scale, fused.mask);
     (Work::Attention { scale, mask }, operands)

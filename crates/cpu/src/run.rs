@@ -1,12 +1,13 @@
 //! One run of an entry: its lengths, its checks, its steps.
 
+use glassformer_graph::lower::lengths_and_bias;
 use glassformer_graph::{
-    Binary, Bindings, ExecError, Graph, NodeId, Op, Run, TableId, TapPolicy, Tensor, Unary,
+    Binary, Bindings, ExecError, Graph, Mask, NodeId, Op, Run, TableId, TapPolicy, Tensor, Unary,
     WeightId,
 };
 
 use crate::executor::CpuExecutor;
-use crate::kernels::{self, AttentionShape};
+use crate::kernels::{self, AttentionShape, Scoring};
 use crate::plan::{Plan, Source, Step, Work};
 use crate::session::Session;
 
@@ -87,9 +88,9 @@ impl<'a> Steps<'a> {
         match (&step.work, op) {
             (&Work::Attention { scale, mask }, _) => {
                 let shape = self.attention_shape(step, 0, 1);
-                let bias = step.sources.get(3).map(|&source| self.value(exec, source));
                 let [query, key, values] = [0, 1, 2].map(value);
-                kernels::attention(shape, query, key, values, bias, scale, mask, out);
+                let scoring = self.scoring(exec, step, 3, (scale, mask))?;
+                kernels::attention(shape, query, key, values, scoring, out);
             }
             (Work::Op, Op::Embedding { weight }) => {
                 let ids = self.graph.input(self.run, step.operands[0])?;
@@ -97,6 +98,18 @@ impl<'a> Steps<'a> {
                 let hidden = out.len() / ids.len().max(1);
                 for (&id, out) in ids.iter().zip(out.chunks_exact_mut(hidden.max(1))) {
                     table.row(id as usize, out);
+                }
+            }
+            (Work::Op, Op::PositionEmbedding { weight, offset }) => {
+                let [batch, q_len, hidden] =
+                    <[usize; 3]>::try_from(node.shape.bind(&self.bindings)).unwrap_or_default();
+                let (table, first) = (exec.weight(*weight), offset + self.bindings.past_len());
+                let mut rows = out.chunks_exact_mut(hidden.max(1));
+                for _ in 0..batch {
+                    let positions = first..first + q_len;
+                    for (position, out) in positions.zip(&mut rows) {
+                        table.row(position, out);
+                    }
                 }
             }
             (Work::Op, Op::RmsNorm { weight, eps }) => {
@@ -122,8 +135,8 @@ impl<'a> Steps<'a> {
             }
             (Work::Op, Op::AttentionScores { scale, mask }) => {
                 let shape = self.attention_shape(step, 0, 1);
-                let bias = step.sources.get(2).map(|&source| self.value(exec, source));
-                kernels::attention_scores(shape, value(0), value(1), bias, *scale, *mask, out);
+                let scoring = self.scoring(exec, step, 2, (*scale, *mask))?;
+                kernels::attention_scores(shape, value(0), value(1), scoring, out);
             }
             (Work::Op, Op::Softmax) => {
                 let width = self.bound(step.operands[0]).last().copied().unwrap_or(1);
@@ -190,6 +203,31 @@ impl<'a> Steps<'a> {
             // Ids are read by the operations that take them.
             Source::Input(_) => &[],
         }
+    }
+
+    /// How pairs are scored; what the mask needs and the bias are the operands from `at` on.
+    fn scoring<'v>(
+        &'v self,
+        exec: &'v CpuExecutor,
+        step: &Step,
+        at: usize,
+        (scale, mask): (f32, Mask),
+    ) -> Result<Scoring<'v>> {
+        // Both are found as if they stood behind query and key.
+        let behind = step.operands.iter().zip(&step.sources).skip(at);
+        let operands: Vec<_> = step.operands[..2]
+            .iter()
+            .zip(&step.sources)
+            .chain(behind)
+            .collect();
+        let (lengths, bias) = lengths_and_bias(mask, &operands);
+        let lengths = lengths.map(|(node, _)| self.graph.input(self.run, *node));
+        Ok(Scoring {
+            scale,
+            mask,
+            lengths: lengths.transpose()?.unwrap_or_default(),
+            bias: bias.map(|(_, source)| self.value(exec, *source)),
+        })
     }
 
     fn bound(&self, node: NodeId) -> Vec<usize> {

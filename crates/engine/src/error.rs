@@ -29,6 +29,14 @@ pub enum EngineError {
         /// What the system says.
         reason: String,
     },
+    /// A file could not be written.
+    #[error("{file} could not be written: {reason}.")]
+    Write {
+        /// Which file.
+        file: String,
+        /// What the system says.
+        reason: String,
+    },
     /// The server answered, but not with the file.
     #[error("{file} is not on the server (it answered {status}).")]
     Status {

@@ -20,6 +20,8 @@ mod source;
 pub use engine::{DEFAULT_CONTEXT, Engine, TopLogits};
 pub use error::EngineError;
 pub use executors::DeviceSwitch;
+#[cfg(not(target_arch = "wasm32"))]
+pub use load::Quantized;
 pub use load::{Files, Loaded};
 pub use platform::{Cancel, heap_bytes, yield_now};
 #[cfg(not(target_arch = "wasm32"))]

@@ -12,7 +12,12 @@ use self::sinks::{GgufSink, HeaderSink, WeightSink};
 use crate::protocol::Origin;
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
 
+#[cfg(not(target_arch = "wasm32"))]
+mod quantize;
 mod sinks;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use quantize::Quantized;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -148,7 +153,6 @@ impl Files {
         let missing = |name: &str| EngineError::NotAModel(format!("{name} is missing."));
         let small = |name: &'static str| self.find(name).ok_or_else(|| missing(name));
         let config = reader.whole(small("config.json")?, MAX_CONFIG).await?;
-        let mut blueprint = registry::from_config(&config, context)?;
         let tokenizer = reader
             .whole(small("tokenizer.json")?, MAX_TOKENIZER)
             .await?;
@@ -164,8 +168,9 @@ impl Files {
             headers.push(reader.header(*shard).await?);
         }
         let tensors: Vec<TensorInfo> = headers.into_iter().flat_map(|h| h.tensors).collect();
+        let mut blueprint = registry::from_config(&config, &tensors, context)?;
         check_vocabulary(&tokenizer, &blueprint)?;
-        let binding = bind_weights(&blueprint.model, &tensors)?;
+        let binding = bind_weights(&blueprint, &tensors)?;
         let model = Rc::new(std::mem::take(&mut blueprint.model));
         exec.load(Rc::clone(&model), &binding.encodings)?;
 

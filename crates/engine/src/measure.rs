@@ -52,7 +52,7 @@ pub(crate) async fn speeds(gpu: &Rc<Gpu>, choice: PrecisionChoice) -> Result<Spe
 
 /// Tokens a second, each waiting for the one before.
 async fn speed(exec: &mut dyn Executor) -> Result<f64, EngineError> {
-    let blueprint = registry::from_config(CONFIG.as_bytes(), 256)?;
+    let blueprint = registry::from_config(CONFIG.as_bytes(), &[], 256)?;
     let model = Rc::new(blueprint.model);
     let encodings: Vec<Encoding> = model
         .weights

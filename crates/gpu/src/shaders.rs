@@ -44,7 +44,7 @@ macro_rules! files {
 pub const OPERATIONS: &[(&str, &str)] = files!("":
     "append", "attention_context", "attention_scores", "attention_tile", "attention_vector", "choose",
     "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile",
-    "linear_vector",
+    "linear_vector", "position_embedding",
     "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "softmax",
 );
 

@@ -169,7 +169,10 @@ fn stacks(model: &Model, encodings: &[Encoding]) -> Vec<Vec<WeightId>> {
         .flat_map(|g| g.nodes())
         .map(|n| &n.op)
     {
-        if let Op::Linear { weight, .. } | Op::Embedding { weight } = op {
+        if let Op::Linear { weight, .. }
+        | Op::Embedding { weight }
+        | Op::PositionEmbedding { weight, .. } = op
+        {
             *uses.entry(*weight).or_default() += 1;
         }
     }

@@ -76,6 +76,19 @@ impl Builder {
         self.push(name, Op::Embedding { weight }, vec![ids], Shape(dims))
     }
 
+    /// See [`Op::PositionEmbedding`].
+    pub fn position_embedding(
+        &mut self,
+        name: &str,
+        weight: WeightId,
+        offset: usize,
+    ) -> Result<NodeId> {
+        let [_, hidden] = self.matrix(name, weight)?;
+        let dims = [Symbol::Batch.into(), Symbol::QueryLen.into(), hidden.into()];
+        let op = Op::PositionEmbedding { weight, offset };
+        self.push(name, op, vec![], Shape::new(dims))
+    }
+
     /// See [`Op::RmsNorm`].
     pub fn rms_norm(
         &mut self,
@@ -179,68 +192,6 @@ impl Builder {
         self.push(name, Op::Append { state }, vec![x], Shape(expected))
     }
 
-    /// See [`Op::AttentionScores`].
-    pub fn attention_scores(
-        &mut self,
-        name: &str,
-        query: NodeId,
-        key: NodeId,
-        bias: Option<NodeId>,
-        scale: f32,
-        mask: Mask,
-    ) -> Result<NodeId> {
-        let (q, k) = (self.shape(query), self.shape(key));
-        let (
-            [batch, q_len, Dim::Fixed(heads), q_dim],
-            [k_batch, kv_len, Dim::Fixed(kv_heads), k_dim],
-        ) = (q.0.as_slice(), k.0.as_slice())
-        else {
-            return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
-        };
-        let shared = *kv_heads > 0 && heads % kv_heads == 0;
-        if batch != k_batch || q_dim != k_dim || !shared {
-            return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
-        }
-        let shape = Shape(vec![*batch, Dim::Fixed(*heads), *q_len, *kv_len]);
-        let mut inputs = vec![query, key];
-        if let Some(bias) = bias {
-            if self.shape(bias).0 != shape.0[1..] {
-                let reason = format!("a bias {} meets scores {shape}", self.shape(bias));
-                return Err(self.misfit(name, reason));
-            }
-            inputs.push(bias);
-        }
-        self.push(name, Op::AttentionScores { scale, mask }, inputs, shape)
-    }
-
-    /// See [`Op::Softmax`].
-    pub fn softmax(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
-        let shape = self.shape(x).clone();
-        self.push(name, Op::Softmax, vec![x], shape)
-    }
-
-    /// See [`Op::AttentionContext`].
-    pub fn attention_context(
-        &mut self,
-        name: &str,
-        probs: NodeId,
-        value: NodeId,
-    ) -> Result<NodeId> {
-        let (p, v) = (self.shape(probs), self.shape(value));
-        let fits = match (p.0.as_slice(), v.0.as_slice()) {
-            ([b, Dim::Fixed(h), q, kv], [vb, v_len, Dim::Fixed(vh), d])
-                if b == vb && kv == v_len && *vh > 0 && h % vh == 0 =>
-            {
-                Some(Shape(vec![*b, *q, Dim::Fixed(*h), *d]))
-            }
-            _ => None,
-        };
-        let Some(shape) = fits else {
-            return Err(self.misfit(name, format!("weights {p} cannot sum values {v}")));
-        };
-        self.push(name, Op::AttentionContext, vec![probs, value], shape)
-    }
-
     /// See [`Op::Unary`].
     pub fn unary(&mut self, name: &str, x: NodeId, function: Unary) -> Result<NodeId> {
         let shape = self.shape(x).clone();
@@ -315,6 +266,14 @@ impl Builder {
         for (place, input) in inputs.iter().enumerate() {
             let fits = match (&self.nodes[input.0].op, op, place) {
                 (Op::Input, Op::Embedding { .. }, 0) | (Op::Input, Op::SelectRows, 1) => true,
+                (
+                    given,
+                    Op::AttentionScores {
+                        mask: Mask::Lengths,
+                        ..
+                    },
+                    2,
+                ) => *given == Op::Input,
                 (Op::Input, ..) | (_, Op::Embedding { .. }, 0) | (_, Op::SelectRows, 1) => false,
                 (Op::Append { .. }, Op::AttentionScores { .. } | Op::AttentionContext, 1) => true,
                 (Op::Append { .. }, ..) => false,
@@ -355,5 +314,6 @@ impl Builder {
     }
 }
 
+mod attention;
 #[cfg(test)]
 mod tests;

@@ -68,6 +68,14 @@ pub enum ExecError {
         /// How many there are.
         len: usize,
     },
+    /// A sequence of a batch has no positions, or more than there are.
+    #[error("A sequence cannot have {length} of {max} positions.")]
+    SequenceLength {
+        /// What was said of it.
+        length: u32,
+        /// Positions of the longest.
+        max: usize,
+    },
     /// The caller asked for something that is not there.
     #[error("There is no {what} named {name} in this model.")]
     Unknown {

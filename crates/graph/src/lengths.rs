@@ -1,6 +1,6 @@
 //! The lengths of a run, found from its inputs, and its indices checked before anything runs.
 
-use crate::{Bindings, Dim, ExecError, Graph, Model, NodeId, Op, Run, Symbol};
+use crate::{Bindings, Dim, ExecError, Graph, Mask, Model, NodeId, Op, Run, Symbol};
 
 impl Graph {
     /// Finds the lengths of a run from its inputs, for a session of `batch` sequences that holds
@@ -86,6 +86,23 @@ impl Graph {
                 Op::SelectRows => {
                     let rows = self.input(run, node.inputs[1])?;
                     check_range("Row", rows, bindings.query_len)?;
+                }
+                Op::PositionEmbedding { weight, offset } => {
+                    let max = model.weights[weight.0].shape[0].saturating_sub(offset);
+                    let wanted = bindings.kv_len;
+                    if wanted > max {
+                        return Err(ExecError::ContextFull { wanted, max });
+                    }
+                }
+                Op::AttentionScores {
+                    mask: Mask::Lengths,
+                    ..
+                } => {
+                    let (lengths, max) = (self.input(run, node.inputs[2])?, bindings.kv_len);
+                    let fits = |len: &&u32| (1..=max).contains(&(**len as usize));
+                    if let Some(&length) = lengths.iter().find(|len| !fits(len)) {
+                        return Err(ExecError::SequenceLength { length, max });
+                    }
                 }
                 _ => {}
             }

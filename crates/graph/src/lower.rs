@@ -78,15 +78,25 @@ impl<'g> Uses<'g> {
             return None;
         }
         let inputs = &self.graph.node(scores).inputs;
+        let (lengths, bias) = lengths_and_bias(mask, inputs);
         Some(Attention {
             query: inputs[0],
             key: inputs[1],
             value,
-            bias: inputs.get(2).copied(),
+            lengths,
+            bias,
             scale,
             mask,
             absorbed: [scores, probs],
         })
+    }
+}
+
+/// Operands of [`Op::AttentionScores`] behind query and key: the lengths and the bias.
+pub fn lengths_and_bias<T: Copy>(mask: Mask, operands: &[T]) -> (Option<T>, Option<T>) {
+    match mask {
+        Mask::Lengths => (operands.get(2).copied(), operands.get(3).copied()),
+        _ => (None, operands.get(2).copied()),
     }
 }
 
@@ -99,6 +109,8 @@ pub struct Attention {
     pub key: NodeId,
     /// `[batch, kv_len, kv_heads, head_dim]`.
     pub value: NodeId,
+    /// Input `[batch]`, where the mask asks for it.
+    pub lengths: Option<NodeId>,
     /// `[heads, q_len, kv_len]`.
     pub bias: Option<NodeId>,
     /// Of the scores.

@@ -20,6 +20,15 @@ pub enum Op {
         /// The table.
         weight: WeightId,
     },
+    /// Rows of a table by position, for models that learn positions: row `past_len + i + offset` for
+    /// the `i`-th position of this run. No operands `→ [batch, q_len, hidden]`; weight
+    /// `[positions, hidden]`.
+    PositionEmbedding {
+        /// The table.
+        weight: WeightId,
+        /// Rows before that of the first position (RoBERTa's two).
+        offset: usize,
+    },
     /// `x · scale` with `scale = weight / √(mean(x²) + eps)` over the last axis (Zhang & Sennrich
     /// 2019). `[.., hidden] → [.., hidden]`; weight `[hidden]`.
     RmsNorm {
@@ -65,7 +74,8 @@ pub enum Op {
     },
     /// `query · keyᵀ · scale (+ bias)`, with unseen pairs set to [`MASKED`].
     /// `query [batch, q_len, heads, head_dim]`, `key [batch, kv_len, kv_heads, head_dim]`,
-    /// optional bias `[heads, q_len, kv_len] → [batch, heads, q_len, kv_len]`.
+    /// lengths `[batch]` (u32) where the mask is [`Mask::Lengths`], optional bias
+    /// `[heads, q_len, kv_len] → [batch, heads, q_len, kv_len]`.
     AttentionScores {
         /// Usually `1 / √head_dim`.
         scale: f32,
@@ -104,14 +114,18 @@ pub enum Mask {
     Causal,
     /// Causal, and at most this many of the latest, its own included.
     Window(usize),
+    /// Those of its own sequence, which may be shorter than the longest of the batch: the third
+    /// operand says how many positions each has, and what stands behind them is padding.
+    Lengths,
 }
 
 impl Mask {
-    /// The keys `start..end` that the query at absolute position `position` may read.
+    /// The keys `start..end` that the query at absolute position `position` may read, of the `kv_len`
+    /// of its sequence.
     pub fn range(self, position: usize, kv_len: usize) -> std::ops::Range<usize> {
         let end = (position + 1).min(kv_len);
         match self {
-            Self::Full => 0..kv_len,
+            Self::Full | Self::Lengths => 0..kv_len,
             Self::Causal => 0..end,
             Self::Window(n) => end.saturating_sub(n)..end,
         }
@@ -147,6 +161,7 @@ impl Op {
         match self {
             Self::Input => "input",
             Self::Embedding { .. } => "embedding",
+            Self::PositionEmbedding { .. } => "position_embedding",
             Self::RmsNorm { .. } => "rms_norm",
             Self::LayerNorm { .. } => "layer_norm",
             Self::Linear { .. } => "linear",

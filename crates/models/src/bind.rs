@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use glassformer_graph::{Encoding, Model, WeightId};
+use glassformer_graph::{Encoding, WeightId};
 use glassformer_weights::TensorInfo;
 
-use crate::ModelError;
+use crate::{Blueprint, ModelError};
 
 /// Which tensor is which weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,19 +16,16 @@ pub struct Binding {
     pub weights: HashMap<String, WeightId>,
 }
 
-/// Tensors that old checkpoints carry although nothing reads them: tables computed from the
-/// config.
-const COMPUTED: [&str; 1] = ["rotary_emb.inv_freq"];
-
 /// Finds every declared weight among the tensors of all files.
 ///
 /// # Errors
 /// If a weight is missing or has another shape, or a tensor would be ignored: then the model
-/// would answer, but wrongly. A copy of tied output weights (`lm_head.weight`) may be ignored.
+/// would answer, but wrongly. Those of [`Blueprint::unused`] may be.
 pub fn bind_weights<'t>(
-    model: &Model,
+    blueprint: &Blueprint,
     tensors: impl IntoIterator<Item = &'t TensorInfo>,
 ) -> Result<Binding, ModelError> {
+    let model = &blueprint.model;
     let tensors: HashMap<&str, &TensorInfo> =
         tensors.into_iter().map(|t| (t.name.as_str(), t)).collect();
     let mut binding = Binding {
@@ -49,9 +46,7 @@ pub fn bind_weights<'t>(
         binding.encodings.push(tensor.encoding);
         binding.weights.insert(decl.name.clone(), WeightId(i));
     }
-    let ignorable = |name: &str| {
-        name == "lm_head.weight" || COMPUTED.iter().any(|suffix| name.ends_with(suffix))
-    };
+    let ignorable = |name: &str| blueprint.unused.iter().any(|end| name.ends_with(end));
     let mut unused: Vec<&str> = tensors
         .into_keys()
         .filter(|name| !binding.weights.contains_key(*name) && !ignorable(name))

@@ -3,6 +3,7 @@
 //! Each family is a folder with `config.rs` (what the checkpoint says, checked) and `model.rs`
 //! (the graph, read top-down). [`registry`] is the only place that lists them.
 
+pub mod bert;
 mod bind;
 mod error;
 pub mod llama;
@@ -35,4 +36,7 @@ pub struct Blueprint {
     pub max_context: usize,
     /// Most positions a session of this blueprint takes.
     pub context: usize,
+    /// Ends of the names of tensors that checkpoints of the family carry although its graph does not
+    /// read them. Any other tensor that is not read is an error.
+    pub unused: &'static [&'static str],
 }

@@ -174,6 +174,9 @@ pub enum WeightsError {
         /// The encoding they should have.
         encoding: glassformer_graph::Encoding,
     },
+    /// Numbers that cannot be rounded to blocks.
+    #[error("Numbers as large as {0} cannot be rounded to 8 bits.")]
+    TooLargeToRound(String),
     /// More was asked of a stream that had already failed.
     #[error("Reading this file was given up after an earlier error.")]
     Abandoned,

@@ -5,6 +5,9 @@
 
 mod types;
 mod values;
+mod write;
+
+pub use write::{GgufLayout, Pair};
 
 use crate::cursor::{Cursor, Step, Stop, make_room};
 use crate::error::{WeightsError, shown};

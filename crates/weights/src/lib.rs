@@ -1,4 +1,5 @@
-//! Checkpoint readers: GGUF and safetensors files, as streams of bytes, into named tensors.
+//! Checkpoint readers: GGUF and safetensors files, as streams of bytes, into named tensors; and what
+//! is needed to write a GGUF with weights rounded to 8 bits.
 //!
 //! A file is pushed through a [`FileStream`] chunk by chunk, from a disk or from the network. The
 //! stream reads the header, shows it to a [`Sink`], and from then on only passes tensor bytes
@@ -15,14 +16,17 @@ mod header;
 mod json;
 mod metadata;
 mod parser;
+mod quantize;
 mod safetensors;
 mod shards;
 mod stream;
 
 pub use dequantize::{bf16_to_f32, dequantize, f16_to_f32};
 pub use error::WeightsError;
+pub use gguf::{GgufLayout, Pair};
 pub use glassformer_graph::Encoding;
 pub use header::{Format, Header, TensorInfo};
 pub use metadata::{Array, Metadata, Value};
+pub use quantize::quantize_q8_0;
 pub use shards::shard_index;
 pub use stream::{FileStream, Sink};

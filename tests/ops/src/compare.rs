@@ -24,7 +24,7 @@ fn tolerance(op: &Op) -> f32 {
         // Nothing is computed, or each number once, correctly rounded.
         Op::Input | Op::Reshape | Op::Append { .. } | Op::SelectRows | Op::Binary(_) => 0.0,
         // 4-bit blocks: d·(q − 8) + (m + 8·d) against d·q + m.
-        Op::Embedding { .. } => 3e-7,
+        Op::Embedding { .. } | Op::PositionEmbedding { .. } => 3e-7,
         Op::Rope { .. } => 3e-7,
         Op::RmsNorm { .. } => 1e-6,
         // Its first step subtracts.
@@ -181,7 +181,20 @@ impl Pair {
     /// Runs these tokens on both and compares outputs and tapped nodes.
     pub async fn run_ids(&mut self, open: Open, ids: &[u32], rows: &[u32], taps: &[NodeId]) {
         let q_len = ids.len() / open.batch;
-        let inputs = [input("ids", ids), input("rows", rows)];
+        // The first sequence is whole; others may be shorter.
+        let length = |i| {
+            if i == 0 {
+                q_len
+            } else {
+                1 + self.random.below(q_len)
+            }
+        };
+        let lengths: Vec<u32> = (0..open.batch).map(length).map(|n| n as u32).collect();
+        let inputs = [
+            input("ids", ids),
+            input("rows", rows),
+            input("lengths", &lengths),
+        ];
         let tapped = taps_of(taps);
         let run = |session| Run {
             session,

@@ -70,6 +70,7 @@ pub struct Net {
     bytes: Vec<Vec<u8>>,
     ids: Option<NodeId>,
     rows: Option<NodeId>,
+    lengths: Option<NodeId>,
 }
 
 impl Net {
@@ -82,6 +83,7 @@ impl Net {
             bytes: Vec::new(),
             ids: None,
             rows: None,
+            lengths: None,
         }
     }
 
@@ -118,6 +120,13 @@ impl Net {
         *self
             .rows
             .get_or_insert_with(|| self.builder.input("rows", &[Symbol::Rows]).unwrap())
+    }
+
+    /// Positions of each sequence `[batch]`.
+    pub fn lengths(&mut self) -> NodeId {
+        *self
+            .lengths
+            .get_or_insert_with(|| self.builder.input("lengths", &[Symbol::Batch]).unwrap())
     }
 
     /// Numbers `[batch, q_len, width]` of the size 1, from a table.

@@ -127,15 +127,20 @@ pub fn source(name: &str) -> Box<dyn Source> {
 /// A tiny checkpoint folder. It has no tokenizer of its own, so it is given one of a single word:
 /// the engine takes no folder without.
 pub fn tiny_folder(name: &str, target: impl Into<Target>) -> Runner {
+    tiny_of("llama", name, target)
+}
+
+/// A tiny checkpoint folder of a family; see [`tiny_folder`].
+pub fn tiny_of(family: &str, name: &str, target: impl Into<Target>) -> Runner {
     const TOKENIZER: &str = r#"{"version": "1.0", "truncation": null, "padding": null,
         "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
         "decoder": null,
         "model": {"type": "WordLevel", "vocab": {"word": 0}, "unk_token": "word"}}"#;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    for entry in std::fs::read_dir(path("llama").join(name)).unwrap() {
-        let file = entry.unwrap().file_name().into_string().unwrap();
-        if file != "golden.json" {
-            sources.push(source(&format!("{name}/{file}")));
+    for entry in std::fs::read_dir(path(family).join(name)).unwrap() {
+        let file = entry.unwrap().path();
+        if file.file_name().is_some_and(|name| name != "golden.json") {
+            sources.push(Box::new(PathSource::new(file).unwrap()));
         }
     }
     sources.push(Box::new(MemorySource {

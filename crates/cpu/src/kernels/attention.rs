@@ -57,10 +57,25 @@ impl AttentionShape {
         }
     }
 
-    /// Keys that query `i` of this run may read.
-    fn seen(self, mask: Mask, i: usize) -> std::ops::Range<usize> {
-        mask.range(self.kv_len - self.q_len.min(self.kv_len) + i, self.kv_len)
+    /// Keys that query `i` of this run may read in sequence `b`.
+    fn seen(self, scoring: Scoring<'_>, b: usize, i: usize) -> std::ops::Range<usize> {
+        let position = self.kv_len - self.q_len.min(self.kv_len) + i;
+        let len = scoring.lengths.get(b).map_or(self.kv_len, |&n| n as usize);
+        scoring.mask.range(position, len)
     }
+}
+
+/// How a pair is scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Scoring<'a> {
+    /// Multiplies the products.
+    pub scale: f32,
+    /// Who may see whom.
+    pub mask: Mask,
+    /// Positions of each sequence, `[batch]`, where the mask asks for them; else empty.
+    pub lengths: &'a [u32],
+    /// Added, `[heads, q_len, kv_len]`.
+    pub bias: Option<&'a [f32]>,
 }
 
 /// `query · key · scale (+ bias)` of the keys `seen` by one query of one head, into `out[seen]`.
@@ -68,16 +83,15 @@ fn score_row(
     s: AttentionShape,
     (b, i, head): (usize, usize, usize),
     (query, key): (&[f32], &[f32]),
-    bias: Option<&[f32]>,
-    scale: f32,
+    scoring: Scoring<'_>,
     seen: std::ops::Range<usize>,
     out: &mut [f32],
 ) {
     let query = &query[s.query(b, i, head)];
     for j in seen.clone() {
-        out[j] = dot(query, &key[s.key(b, j, head)]) * scale;
+        out[j] = dot(query, &key[s.key(b, j, head)]) * scoring.scale;
     }
-    if let Some(bias) = bias {
+    if let Some(bias) = scoring.bias {
         let bias = &bias[(head * s.q_len + i) * s.kv_len..][..s.kv_len];
         for j in seen {
             out[j] += bias[j];
@@ -124,29 +138,22 @@ fn context_row(
 /// All of attention, keeping only one row of scores. `query [batch, q_len, heads, head_dim]`,
 /// `key` and `value [batch, kv_stride, kv_heads, head_dim]`, bias `[heads, q_len, kv_len]` →
 /// `out [batch, q_len, heads, head_dim]`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "three operands, an option, two settings"
-)]
 pub fn attention(
     s: AttentionShape,
     query: &[f32],
     key: &[f32],
     value: &[f32],
-    bias: Option<&[f32]>,
-    scale: f32,
-    mask: Mask,
+    scoring: Scoring<'_>,
     out: &mut [f32],
 ) {
     let mut scores = vec![0.0; s.kv_len];
     s.each(|b, i, head| {
-        let seen = s.seen(mask, i);
+        let seen = s.seen(scoring, b, i);
         score_row(
             s,
             (b, i, head),
             (query, key),
-            bias,
-            scale,
+            scoring,
             seen.clone(),
             &mut scores,
         );
@@ -162,23 +169,14 @@ pub fn attention_scores(
     s: AttentionShape,
     query: &[f32],
     key: &[f32],
-    bias: Option<&[f32]>,
-    scale: f32,
-    mask: Mask,
+    scoring: Scoring<'_>,
     out: &mut [f32],
 ) {
     out.fill(MASKED);
     s.each(|b, i, head| {
         let row = &mut out[s.row(b, head, i)];
-        score_row(
-            s,
-            (b, i, head),
-            (query, key),
-            bias,
-            scale,
-            s.seen(mask, i),
-            row,
-        );
+        let seen = s.seen(scoring, b, i);
+        score_row(s, (b, i, head), (query, key), scoring, seen, row);
     });
 }
 

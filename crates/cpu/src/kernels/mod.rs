@@ -7,7 +7,7 @@ mod machine;
 mod simple;
 
 pub use activations::{Activations, QuantBlock};
-pub use attention::{AttentionShape, attention, attention_context, attention_scores};
+pub use attention::{AttentionShape, Scoring, attention, attention_context, attention_scores};
 pub use linear::linear;
 pub use machine::simd;
 pub use simple::{add, gelu, gelu_tanh, layer_norm, mul, rms_norm, rope, silu, softmax_row};

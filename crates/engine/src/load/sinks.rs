@@ -72,6 +72,11 @@ impl Sink for WeightSink<'_> {
     }
 }
 
+/// Where GGUF files keep a whole `tokenizer.json`, and those of `glassformer quantize` the
+/// `tokenizer_config.json` beside it.
+pub(super) const TOKENIZER_JSON: &str = "tokenizer.huggingface.json";
+pub(super) const TOKENIZER_CONFIG: &str = "glassformer.tokenizer_config.json";
+
 /// Builds the model when the header is there, then passes bytes on.
 pub(super) struct GgufSink<'a> {
     pub(super) context: usize,
@@ -90,8 +95,18 @@ impl Sink for GgufSink<'_> {
             return Err(EngineError::NotAModel(problem.into()));
         }
         let mut blueprint = registry::from_gguf(header, self.context)?;
-        let binding = bind_weights(&blueprint.model, &header.tensors)?;
-        let tokenizer = Tokenizer::from_gguf(vocabulary(&mut header.metadata))?;
+        let binding = bind_weights(&blueprint, &header.tensors)?;
+        let meta = &header.metadata;
+        let from_folder = meta
+            .str(registry::GGUF_CONFIG)
+            .and(meta.str(TOKENIZER_JSON));
+        let tokenizer = match from_folder {
+            Some(json) => {
+                let settings = meta.str(TOKENIZER_CONFIG).map(str::as_bytes);
+                Tokenizer::from_json(json.as_bytes(), settings)?
+            }
+            None => Tokenizer::from_gguf(vocabulary(&mut header.metadata))?,
+        };
         check_vocabulary(&tokenizer, &blueprint)?;
         let model = Rc::new(std::mem::take(&mut blueprint.model));
         self.weights

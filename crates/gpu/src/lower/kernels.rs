@@ -1,6 +1,6 @@
 //! The dispatch of each operation: which shader, with which constants, on which buffers.
 
-use glassformer_graph::lower::{Access, Attention};
+use glassformer_graph::lower::{Access, Attention, lengths_and_bias};
 use glassformer_graph::{
     Binary, Dim, ExecError, Mask, NodeId, Op, RopeLayout, Shape, Symbol, Unary, WeightId,
 };
@@ -261,11 +261,13 @@ impl Lowering<'_> {
         let kernel = Kernel::new(operation, Variant::default());
         let kernel = self.heads(kernel, attention.query, attention.key);
         let kernel = mask(kernel, attention.mask).with("SCALE", attention.scale);
+        let lengths = attention.lengths.map_or(Place::Vectors, place);
         Ok(Bound::new()
             .read(at::X, place(attention.query))
             .read(at::SECOND, place(attention.key))
             .write(at::Y, place(node))
             .read(at::OTHER, place(attention.value))
+            .read(at::LAST, lengths)
             .dispatch(node, kernel, groups))
     }
 
@@ -320,6 +322,19 @@ impl Lowering<'_> {
                     .write(at::Y, y)
                     .dispatch(id, kernel, groups)
             }
+            Op::PositionEmbedding { weight, offset } => {
+                let matrix = self.matrix(weight)?;
+                let weights = Some(matrix.format);
+                let kernel = Kernel::new("position_embedding", Variant { weights, ..plain })
+                    .count("K", matrix.cols)
+                    .count("ROW0", matrix.row0)
+                    .count("OFFSET", offset);
+                let groups = [Count::fixed(matrix.cols.div_ceil(16), THREADS), leading(1)];
+                Bound::new()
+                    .matrix(matrix)
+                    .write(at::Y, y)
+                    .dispatch(id, kernel, groups)
+            }
             Op::RmsNorm { weight, eps } => {
                 let kernel = Kernel::new("rms_norm", plain)
                     .count("K", width)
@@ -369,16 +384,19 @@ impl Lowering<'_> {
                 self.check_attention(node.inputs[0], node.inputs[1])?;
                 let kernel = Kernel::new("attention_scores", plain);
                 let kernel = self.heads(kernel, node.inputs[0], node.inputs[1]);
+                let (lengths, bias) = lengths_and_bias(kind, &node.inputs);
                 let kernel = mask(kernel, kind)
                     .with("SCALE", scale)
-                    .flag("BIAS", node.inputs.len() == 3);
-                let bias = node.inputs.get(2).map(|bias| self.place[bias.0]);
+                    .flag("BIAS", bias.is_some());
+                let [lengths, bias] = [lengths, bias]
+                    .map(|operand| operand.map_or(Place::Vectors, |id| self.place[id.0]));
                 let groups = [Count::new(&node.shape.0[3..], THREADS), leading(1)];
                 Bound::new()
                     .read(at::X, place(0))
                     .read(at::SECOND, place(1))
                     .write(at::Y, y)
-                    .read(at::OTHER, bias.unwrap_or(Place::Vectors))
+                    .read(at::OTHER, bias)
+                    .read(at::LAST, lengths)
                     .dispatch(id, kernel, groups)
             }
             Op::Softmax => {
@@ -464,6 +482,7 @@ fn rows_per_position(shape: &Shape) -> Result<usize> {
 fn mask(kernel: Kernel, mask: Mask) -> Kernel {
     match mask {
         Mask::Full => kernel.count("MASK", 0),
+        Mask::Lengths => kernel.count("MASK", 3),
         Mask::Causal => kernel.count("MASK", 1),
         Mask::Window(n) => kernel
             .count("MASK", 2)

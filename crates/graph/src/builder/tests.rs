@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::Bindings;
+use crate::{Bindings, ExecError, Input, Run, SessionId};
 
 fn ids(b: &mut Builder) -> NodeId {
     b.input("ids", &[Symbol::Batch, Symbol::QueryLen]).unwrap()
@@ -73,6 +73,56 @@ fn misfits_are_named() {
         b.weight("wte", &[1]),
         Err(GraphError::DuplicateName("wte".into()))
     );
+}
+
+#[test]
+fn padded_sequences_need_their_lengths() {
+    let mut b = Builder::new();
+    let table = b.weight("wte", &[10, 8]).unwrap();
+    let positions = b.weight("wpe", &[6, 8]).unwrap();
+    let vector = b.weight("vector", &[8]).unwrap();
+    let ids = ids(&mut b);
+    let lengths = b.input("lengths", &[Symbol::Batch]).unwrap();
+    let x = b.embedding("x", ids, table).unwrap();
+    let p = b.position_embedding("p", positions, 2).unwrap();
+    assert_eq!(b.shape(p).to_string(), "[batch, q_len, 8]");
+    assert!(b.position_embedding("q", vector, 0).is_err());
+    let x = b.binary("sum", x, p, Binary::Add).unwrap();
+    let x = b.split("heads", x, 2).unwrap();
+    let full = b.attention_scores("s", x, x, None, 0.5, Mask::Lengths);
+    assert!(full.is_err(), "no lengths");
+    let of_ids = b.padded_attention_scores("s", x, x, ids, None, 0.5);
+    assert!(of_ids.unwrap_err().to_string().contains("[batch]"));
+    let of_values = b.padded_attention_scores("s", x, x, x, None, 0.5);
+    assert!(of_values.is_err());
+    let scores = b.padded_attention_scores("s", x, x, lengths, None, 0.5);
+    let probs = b.softmax("probs", scores.unwrap()).unwrap();
+    let context = b.attention_context("context", probs, x).unwrap();
+    b.entry("encode", &[context]).unwrap();
+    let model = b.finish();
+
+    let graph = &model.entries["encode"];
+    let refused = |ids: &[u32], lengths: &[u32]| {
+        let inputs = [("ids", ids), ("lengths", lengths)].map(|(name, data)| Input { name, data });
+        let run = Run {
+            session: SessionId(0),
+            entry: "encode",
+            inputs: &inputs,
+            taps: &[],
+        };
+        let bindings = graph.bind(&run, lengths.len(), 0)?;
+        graph.check_indices(&model, &run, &bindings)
+    };
+    assert_eq!(refused(&[1, 2, 3, 4, 5, 6], &[3, 2]), Ok(()));
+    for lengths in [[0, 3], [3, 4]] {
+        let error = refused(&[1, 2, 3, 4, 5, 6], &lengths).unwrap_err();
+        assert!(matches!(error, ExecError::SequenceLength { max: 3, .. }));
+    }
+    // Two of the six rows come before the first position.
+    let (wanted, max) = (5, 4);
+    assert_eq!(refused(&[1; 4], &[4]), Ok(()));
+    let full = ExecError::ContextFull { wanted, max };
+    assert_eq!(refused(&[1; 5], &[5]), Err(full));
 }
 
 #[test]

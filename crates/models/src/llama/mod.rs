@@ -8,7 +8,7 @@ mod model;
 
 pub use config::LlamaConfig;
 
-use glassformer_weights::Header;
+use glassformer_weights::{Header, TensorInfo};
 use serde_json::Value;
 
 use crate::{Blueprint, Dialect, ModelError};
@@ -19,13 +19,20 @@ pub fn from_gguf(header: &Header, context: usize) -> Result<Blueprint, ModelErro
 }
 
 /// Reads `config.json`.
-pub fn from_config(config: &Value, context: usize) -> Result<Blueprint, ModelError> {
+pub fn from_config(
+    config: &Value,
+    _: &[TensorInfo],
+    context: usize,
+) -> Result<Blueprint, ModelError> {
     blueprint(
         &LlamaConfig::from_json(config)?,
         Dialect::HuggingFace,
         context,
     )
 }
+
+/// A copy of tied output weights; a table computed from the config, in old checkpoints.
+const UNUSED: &[&str] = &["lm_head.weight", "rotary_emb.inv_freq"];
 
 /// Elements of the rotary table: far above any model's, and a quarter of what a tab can hold.
 const MOST_ANGLES: usize = 1 << 28;
@@ -48,6 +55,7 @@ fn blueprint(
         vocab: config.vocab_size,
         max_context: config.max_position_embeddings,
         context,
+        unused: UNUSED,
     })
 }
 

@@ -22,7 +22,7 @@ fn with(key: &str, value: Value) -> Value {
 }
 
 fn read(config: &Value) -> Result<Blueprint, ModelError> {
-    registry::from_config(config.to_string().as_bytes(), 64)
+    registry::from_config(config.to_string().as_bytes(), &[], 64)
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn what_would_be_computed_wrongly_is_refused() {
     }
     let error = read(&with("model_type", json!("mamba"))).unwrap_err();
     assert!(error.to_string().contains("mamba") && error.to_string().contains("llama"));
-    assert!(registry::from_config(b"{", 64).is_err());
+    assert!(registry::from_config(b"{", &[], 64).is_err());
 }
 
 #[test]

@@ -18,6 +18,18 @@ pub(super) fn encoding(kind: u32) -> Option<Encoding> {
     })
 }
 
+/// The number of an encoding.
+pub(super) fn number(encoding: Encoding) -> u32 {
+    match encoding {
+        Encoding::F32 => 0,
+        Encoding::F16 => 1,
+        Encoding::Q4_0 => 2,
+        Encoding::Q4_1 => 3,
+        Encoding::Q8_0 => 8,
+        Encoding::BF16 => 30,
+    }
+}
+
 /// ggml's name for the number `kind`. Numbers that ggml has given up keep the name they had.
 pub(super) fn name(kind: u32) -> String {
     const NAMES: [&str; 42] = [

@@ -27,8 +27,15 @@ fn heads(extent: Extent) -> &'static [[usize; 3]] {
 fn attend(net: &mut Net, name: &str, [q, k, v]: [NodeId; 3], width: usize, mask: Mask) -> NodeId {
     let name = |what: &str| format!("{what} of {name} {mask:?}");
     let scale = 1.0 / (width as f32).sqrt();
+    let scores = if mask == Mask::Lengths {
+        let lengths = net.lengths();
+        let builder = &mut net.builder;
+        builder.padded_attention_scores(&name("scores"), q, k, lengths, None, scale)
+    } else {
+        let builder = &mut net.builder;
+        builder.attention_scores(&name("scores"), q, k, None, scale, mask)
+    };
     let builder = &mut net.builder;
-    let scores = builder.attention_scores(&name("scores"), q, k, None, scale, mask);
     let probs = builder.softmax(&name("probs"), scores.unwrap()).unwrap();
     let context = builder.attention_context(&name("context"), probs, v);
     context.unwrap()
@@ -106,7 +113,7 @@ pub async fn without_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
     for &sizes in heads(extent) {
         let name = format!("{sizes:?}");
         let operands = operands(&mut net, &name, sizes);
-        for mask in [Mask::Full, Mask::Causal, Mask::Window(3)] {
+        for mask in [Mask::Full, Mask::Causal, Mask::Window(3), Mask::Lengths] {
             outputs.push(attend(&mut net, &name, operands, sizes[2], mask));
         }
     }

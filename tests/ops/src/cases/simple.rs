@@ -95,6 +95,9 @@ pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
             let (ids, table) = (net.ids(), net.matrix(VOCAB, width, encoding));
             let builder = &mut net.builder;
             builder.embedding(&name("table"), ids, table).unwrap();
+            builder
+                .position_embedding(&name("positions"), table, 3)
+                .unwrap();
             if extent == Extent::Some {
                 continue;
             }

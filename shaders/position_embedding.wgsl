@@ -1,0 +1,29 @@
+// Rows of a table by position: y [batch, q_len, K], row `OFFSET + past_len + i` for the i-th
+// position of a run. Dispatch: (K / 16 / 64, batch · q_len).
+//#include run
+//#include weights
+//#include unused_input
+override K: u32;
+override ROW0: u32 = 0u; // where the table begins in a stack of matrices
+override OFFSET: u32 = 0u;
+
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let k16 = group.x * 64u + local;
+  if (k16 * 16u >= K) {
+    return;
+  }
+  let m = group.y;
+  let position = OFFSET + run.past_len + m % run.q_len;
+  let chunk = chunk_of(ROW0 + position, k16 * 16u / CHUNK);
+  let first = k16 * 4u % (CHUNK / 4u);
+  let at = m * K + k16 * 16u;
+  for (var v = 0u; v < 4u; v++) {
+    let w = part(chunk, first + v);
+    for (var i = 0u; i < 4u && k16 * 16u + v * 4u + i < K; i++) {
+      y[at + v * 4u + i] = w[i];
+    }
+  }
+}
