@@ -7,8 +7,8 @@ fn dot_chunk(rows: vec2<u32>, chunk: u32, m: u32) -> vec3<f32> {
   for (var v = 0u; v < 4u; v++) {
     let raw = input4(m, chunk * 4u + v);
     squares += dot(raw, raw);
-    let x = gained(raw, chunk * 4u + v);
-    dots += vec2<f32>(dot(part(a, v), x), dot(part(b, v), x));
+    let x = narrow(gained(raw, chunk * 4u + v));
+    dots += vec2<f32>(f32(dot(part(a, v), x)), f32(dot(part(b, v), x)));
   }
-  return vec3<f32>(dots, squares);
+  return vec3<f32>(dots * SHRINK, squares);
 }

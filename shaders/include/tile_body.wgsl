@@ -14,15 +14,15 @@ fn gained(raw: vec4<f32>, k4: u32) -> vec4<f32> {
 }
 
 // Four columns of the input's rows times four matrix rows.
-fn multiply(sums: Sums, w: mat4x4<f32>, m: array<vec4<u32>, 2>, k4: u32) {
-  (*sums)[0] += input4(m[0].x, k4) * w;
-  (*sums)[1] += input4(m[0].y, k4) * w;
-  (*sums)[2] += input4(m[0].z, k4) * w;
-  (*sums)[3] += input4(m[0].w, k4) * w;
-  (*sums)[4] += input4(m[1].x, k4) * w;
-  (*sums)[5] += input4(m[1].y, k4) * w;
-  (*sums)[6] += input4(m[1].z, k4) * w;
-  (*sums)[7] += input4(m[1].w, k4) * w;
+fn multiply(sums: Sums, w: Num4x4, m: array<vec4<u32>, 2>, k4: u32) {
+  (*sums)[0] += vec4<f32>(narrow(input4(m[0].x, k4)) * w);
+  (*sums)[1] += vec4<f32>(narrow(input4(m[0].y, k4)) * w);
+  (*sums)[2] += vec4<f32>(narrow(input4(m[0].z, k4)) * w);
+  (*sums)[3] += vec4<f32>(narrow(input4(m[0].w, k4)) * w);
+  (*sums)[4] += vec4<f32>(narrow(input4(m[1].x, k4)) * w);
+  (*sums)[5] += vec4<f32>(narrow(input4(m[1].y, k4)) * w);
+  (*sums)[6] += vec4<f32>(narrow(input4(m[1].z, k4)) * w);
+  (*sums)[7] += vec4<f32>(narrow(input4(m[1].w, k4)) * w);
 }
 
 @compute @workgroup_size(64)
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let c = chunk_of(far.x, chunk);
     let d = chunk_of(far.y, chunk);
     for (var v = 0u; v < CHUNK / 4u; v++) {
-      let columns = mat4x4<f32>(part(a, v), part(b, v), part(c, v), part(d, v));
+      let columns = Num4x4(part(a, v), part(b, v), part(c, v), part(d, v));
       multiply(&sums, columns, rows, chunk * (CHUNK / 4u) + v);
     }
   }
@@ -57,10 +57,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       return;
     }
     if (pair < PAIRS) {
-      emit(m + i, pair, sums[i].xy);
+      emit(m + i, pair, sums[i].xy * SHRINK);
     }
     if (pair + 16u < PAIRS) {
-      emit(m + i, pair + 16u, sums[i].zw);
+      emit(m + i, pair + 16u, sums[i].zw * SHRINK);
     }
   }
 }

@@ -1,5 +1,6 @@
 // f16 weights [rows, K] with rows padded by zeros to whole groups of 16 numbers, two to a word.
 // Unpacking needs no shader-f16.
+//#include numbers
 @group(0) @binding(1) var<storage, read> quants: array<vec2<u32>>;
 
 const CHUNK: u32 = 16u;
@@ -15,8 +16,8 @@ fn chunk_of(row: u32, chunk: u32) -> Chunk {
 }
 
 // Four neighbouring weights of a chunk.
-fn part(chunk: Chunk, v: u32) -> vec4<f32> {
+fn part(chunk: Chunk, v: u32) -> Num4 {
   let words = quants[chunk.at + v];
-  return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));
+  return Num4(vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y)));
 }
 //#include dot_dense

@@ -1,4 +1,5 @@
 // f32 weights [rows, K] with rows padded by zeros to whole groups of 16 numbers.
+//#include numbers
 @group(0) @binding(1) var<storage, read> quants: array<vec4<f32>>;
 
 const CHUNK: u32 = 16u;
@@ -14,7 +15,7 @@ fn chunk_of(row: u32, chunk: u32) -> Chunk {
 }
 
 // Four neighbouring weights of a chunk.
-fn part(chunk: Chunk, v: u32) -> vec4<f32> {
-  return quants[chunk.at + v];
+fn part(chunk: Chunk, v: u32) -> Num4 {
+  return Num4(quants[chunk.at + v]);
 }
 //#include dot_dense

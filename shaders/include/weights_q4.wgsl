@@ -1,6 +1,7 @@
 // 4-bit weights [rows, K]: w = d·q + m in blocks of 32. A block is one vec4 of words: byte n of
 // word v has element 4v + n in its low half and 16 + 4v + n in its high half. Its scale d and
 // minimum m are the two f16 of one word.
+//#include numbers
 @group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
@@ -23,16 +24,16 @@ fn chunk_of(row: u32, chunk: u32) -> Chunk {
 
 // Four neighbouring weights of a chunk. Bytes stay where they are in their word, which the scales
 // undo, and are converted as signed numbers, which every processor does at once.
-fn part(chunk: Chunk, v: u32) -> vec4<f32> {
+fn part(chunk: Chunk, v: u32) -> Num4 {
   let word = vec4<u32>(chunk.quants[v & 3u] >> (v & 4u));
   let q = vec4<i32>(word & vec4<u32>(0xfu, 0xf00u, 0xf0000u, 0xf000000u));
-  return chunk.scale * vec4<f32>(q) + chunk.min;
+  return Num4(chunk.scale * vec4<f32>(q) + chunk.min);
 }
 
-fn nibbles(word: u32, shift: u32) -> vec4<f32> {
+fn nibbles(word: u32, shift: u32) -> Num4 {
   // Centred: d·Σ q·x and m·Σ x are large and nearly cancel, and rounding would show.
   let q = (vec4<u32>(word) >> (vec4<u32>(0u, 8u, 16u, 24u) + shift)) & vec4<u32>(15u);
-  return vec4<f32>(vec4<i32>(q)) - 8.0;
+  return Num4(vec4<i32>(q)) - 8.0;
 }
 
 // One chunk of two rows times row m of the input, and the sum of the input's squares.
@@ -50,15 +51,17 @@ fn dot_chunk(rows: vec2<u32>, chunk: u32, m: u32) -> vec3<f32> {
     let low = gained(raw_low, chunk * 8u + v);
     let high = gained(raw_high, chunk * 8u + 4u + v);
     sum += low + high;
-    dots.x += dot(nibbles(qa[v], 0u), low) + dot(nibbles(qa[v], 4u), high);
-    dots.y += dot(nibbles(qb[v], 0u), low) + dot(nibbles(qb[v], 4u), high);
+    let x = narrow(low);
+    let z = narrow(high);
+    dots.x += f32(dot(nibbles(qa[v], 0u), x) + dot(nibbles(qa[v], 4u), z));
+    dots.y += f32(dot(nibbles(qb[v], 0u), x) + dot(nibbles(qb[v], 4u), z));
   }
   let a = unpack2x16float(scales[blocks.x]);
   let b = unpack2x16float(scales[blocks.y]);
   let total = dot(sum, vec4<f32>(1.0));
   return vec3<f32>(
-    a.x * dots.x + (a.y + 8.0 * a.x) * total,
-    b.x * dots.y + (b.y + 8.0 * b.x) * total,
+    a.x * dots.x * SHRINK + (a.y + 8.0 * a.x) * total,
+    b.x * dots.y * SHRINK + (b.y + 8.0 * b.x) * total,
     squares,
   );
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use glassformer_engine::registry;
 use glassformer_engine::text::SpecialTokens;
 use glassformer_graph::{Precision, Role};
-use golden::{Runner, Worst, logsumexp, max_abs, max_diff, top_two};
+use golden::{Runner, Worst, kl_divergence, logsumexp, max_abs, max_diff, top_two};
 use serde::Deserialize;
 
 /// Absolute, of logits and log-probabilities. Logits are up to 40, in which f32 has steps of 4e-6;
@@ -304,14 +304,7 @@ fn check_position(
 
     // KL(reference ‖ fast) over the whole vocabulary. The golden has no room for whole
     // distributions; `exact`, just shown to be the golden's within the tolerance, stands in.
-    let kl: f64 = exact
-        .iter()
-        .zip(fast)
-        .map(|(&a, &b)| {
-            let (a, b) = (f64::from(a) - norms[0], f64::from(b) - norms[1]);
-            a.exp() * (a - b)
-        })
-        .sum();
+    let kl = kl_divergence(exact, fast);
     assert!(kl > -1e-9, "{at}: {kl}");
     sums.kl += kl;
     sums.kl_max = sums.kl_max.max(kl);

@@ -36,8 +36,8 @@ pub struct Common {
     /// What computes.
     #[arg(long, value_enum, default_value = "cpu")]
     pub backend: Backend,
-    /// f32 on dequantised weights, or 8-bit activations.
-    #[arg(long, value_enum, default_value = "fast")]
+    /// f32 on dequantised weights, or products of rounded numbers.
+    #[arg(long, value_enum, default_value = "auto")]
     pub precision: Precision,
     /// Most tokens of prompt and answer together.
     #[arg(long, default_value_t = glassformer_engine::DEFAULT_CONTEXT)]
@@ -59,9 +59,11 @@ pub enum Backend {
 /// Names of precisions.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Precision {
+    /// What the backend does best.
+    Auto,
     /// f32 arithmetic on the dequantised weights.
     Exact,
-    /// Integer dot products on activations rounded to 8 bits.
+    /// Integer dot products on activations rounded to 8 bits; on a GPU, products in f16 if it has it.
     Fast,
 }
 
@@ -77,6 +79,7 @@ impl From<Backend> for BackendChoice {
 impl From<Precision> for PrecisionChoice {
     fn from(value: Precision) -> Self {
         match value {
+            Precision::Auto => Self::Auto,
             Precision::Exact => Self::Exact,
             Precision::Fast => Self::Fast,
         }

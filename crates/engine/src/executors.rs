@@ -17,12 +17,20 @@ pub(crate) struct Place {
     pub(crate) why: String,
 }
 
+/// The precision to ask a backend for: what it does best, unless one is chosen. A GPU that is
+/// software emulates half precision, several times slower than it computes in f32.
+pub(crate) fn wanted(choice: PrecisionChoice, gpu: Option<&Gpu>) -> Precision {
+    let emulates = gpu.is_some_and(|gpu| gpu.info().software);
+    match choice {
+        PrecisionChoice::Exact => Precision::Exact,
+        PrecisionChoice::Auto if emulates => Precision::Exact,
+        PrecisionChoice::Fast | PrecisionChoice::Auto => Precision::Fast,
+    }
+}
+
 impl Place {
     fn cpu(choice: PrecisionChoice, reason: &str) -> Self {
-        let precision = match choice {
-            PrecisionChoice::Exact => Precision::Exact,
-            PrecisionChoice::Fast | PrecisionChoice::Auto => Precision::Fast,
-        };
+        let precision = wanted(choice, None);
         let how = match precision {
             Precision::Fast => format!(
                 "{} on the CPU: activations are rounded to 8 bits and multiplied as integers.",
@@ -49,14 +57,20 @@ impl Place {
             name += " (software)";
         }
         let with = if info.subgroups { "with" } else { "without" };
-        // The shaders compute in f32 whatever is asked for; the badge names what is.
-        let why = format!(
-            "Compute shaders on {name}, {with} subgroups: f32 arithmetic on the dequantised weights.{reason}"
-        );
+        let precision = wanted(choice, Some(&gpu));
+        let exec = GpuExecutor::new(gpu, precision);
+        // The executor computes in f32 where the device knows nothing else; the badge says so.
+        let how = match (exec.precision(), choice) {
+            (Precision::Fast, _) => "products in f16, sums in f32",
+            (_, PrecisionChoice::Fast) => {
+                "f32 arithmetic on the dequantised weights, since this device has no half precision"
+            }
+            _ => "f32 arithmetic on the dequantised weights",
+        };
         Self {
-            exec: Box::new(GpuExecutor::new(gpu, Precision::Exact)),
+            why: format!("Compute shaders on {name}, {with} subgroups: {how}.{reason}"),
+            exec: Box::new(exec),
             precision: choice,
-            why,
         }
     }
 

@@ -5,13 +5,12 @@ use std::rc::Rc;
 
 use glassformer_cpu::CpuExecutor;
 use glassformer_gpu::{Gpu, GpuExecutor};
-use glassformer_graph::{
-    Encoding, ExecError, Executor, Input, NodeId, Precision, Role, Run, WeightId,
-};
+use glassformer_graph::{Encoding, ExecError, Executor, Input, NodeId, Role, Run, WeightId};
 use glassformer_models::registry;
 use web_time::{Duration, Instant};
 
 use crate::EngineError;
+use crate::executors::wanted;
 use crate::protocol::PrecisionChoice;
 
 /// SmolLM2-135M with three of its thirty layers and a small vocabulary.
@@ -38,13 +37,13 @@ pub(crate) async fn speeds(gpu: &Rc<Gpu>, choice: PrecisionChoice) -> Result<Spe
     if let Some(speeds) = kept::read(&key).await {
         return Ok(speeds);
     }
-    let precision = match choice {
-        PrecisionChoice::Exact => Precision::Exact,
-        PrecisionChoice::Fast | PrecisionChoice::Auto => Precision::Fast,
-    };
     let speeds = Speeds {
-        gpu: speed(&mut GpuExecutor::new(Rc::clone(gpu), Precision::Exact)).await?,
-        cpu: speed(&mut CpuExecutor::new(precision)).await?,
+        gpu: speed(&mut GpuExecutor::new(
+            Rc::clone(gpu),
+            wanted(choice, Some(gpu)),
+        ))
+        .await?,
+        cpu: speed(&mut CpuExecutor::new(wanted(choice, None))).await?,
     };
     kept::write(&key, speeds).await;
     Ok(speeds)
@@ -133,6 +132,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use futures::executor::block_on;
+    use glassformer_graph::Precision;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use wgpu::{BufferUsages, CommandEncoder, ComputePassDescriptor};
 use crate::choose::{Chooser, ONE_TOKEN, Stage};
 use crate::device::Gpu;
 use crate::kernel::Place;
-use crate::lower::{Plan, Sizes};
+use crate::lower::{Arithmetic, Plan, Sizes};
 use crate::prepared::Prepared;
 use crate::session::{KeptValue, Session};
 use crate::store::Store;
@@ -38,8 +38,14 @@ pub struct GpuExecutor {
 }
 
 impl GpuExecutor {
-    /// An executor without a model.
+    /// An executor without a model. Where the device has no half precision, what is asked for as
+    /// fast is computed in f32, and [`Executor::precision`] says so.
     pub fn new(gpu: Rc<Gpu>, precision: Precision) -> Self {
+        let precision = if gpu.info().f16 {
+            precision
+        } else {
+            Precision::Exact
+        };
         Self {
             gpu,
             precision,
@@ -102,7 +108,11 @@ impl GpuExecutor {
     }
 
     fn sizes(&self, bindings: &Bindings) -> Sizes {
-        Sizes::of(bindings, self.gpu.info().subgroups)
+        let arithmetic = Arithmetic {
+            subgroups: self.gpu.info().subgroups,
+            half: self.precision == Precision::Fast,
+        };
+        Sizes::of(bindings, arithmetic)
     }
 
     /// Encodes and submits one run of a prepared plan.

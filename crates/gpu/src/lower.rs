@@ -32,18 +32,27 @@ pub struct Sizes {
     pub few_selected: bool,
     /// At most [`FEW_ROWS`] positions of each sequence.
     pub few_queries: bool,
+    /// How it is computed.
+    pub arithmetic: Arithmetic,
+}
+
+/// How numbers are multiplied and added: what the device can do and the precision asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Arithmetic {
     /// Sums may go through subgroups.
     pub subgroups: bool,
+    /// Products with matrices are computed in f16.
+    pub half: bool,
 }
 
 impl Sizes {
     /// Those of a run.
-    pub fn of(bindings: &Bindings, subgroups: bool) -> Self {
+    pub fn of(bindings: &Bindings, arithmetic: Arithmetic) -> Self {
         Self {
             few_positions: bindings.batch * bindings.query_len <= FEW_ROWS,
             few_selected: bindings.batch * bindings.rows <= FEW_ROWS,
             few_queries: bindings.query_len <= FEW_ROWS,
-            subgroups,
+            arithmetic,
         }
     }
 

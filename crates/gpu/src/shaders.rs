@@ -1,5 +1,5 @@
 //! The shader files, joined: `//#include name` is replaced by `shaders/include/name.wgsl`, where
-//! the names `weights`, `input` and `lanes` stand for one of several files, chosen by [`Variant`].
+//! the names `weights`, `numbers`, `input` and `lanes` stand for one of several files, chosen by [`Variant`].
 //! The joined text is what is validated, compiled and shown to whoever asks.
 
 use std::collections::HashSet;
@@ -16,6 +16,8 @@ pub struct Variant {
     pub aligned: bool,
     /// Whether sums go through subgroups instead of shared memory.
     pub subgroups: bool,
+    /// Whether products are computed in f16.
+    pub half: bool,
 }
 
 impl Variant {
@@ -25,6 +27,8 @@ impl Variant {
             ("weights", Some(Format::Q8)) => "weights_q8",
             ("weights", Some(Format::F16)) => "weights_f16",
             ("weights", _) => "weights_f32",
+            ("numbers", _) if self.half => "numbers_f16",
+            ("numbers", _) => "numbers_f32",
             ("input", _) if self.aligned => "input_vec4",
             ("input", _) => "input_scalar",
             ("lanes", _) if self.subgroups => "lanes_subgroup",
@@ -51,11 +55,14 @@ pub const OPERATIONS: &[(&str, &str)] = files!("":
 /// What operations share.
 pub const INCLUDES: &[(&str, &str)] = files!("include/":
     "dot_dense", "gate_up", "gelu", "heads", "input_scalar", "input_vec4", "lanes_shared",
-    "lanes_subgroup", "linear", "mask", "project", "run", "silu", "tile_body", "unused_input",
+    "lanes_subgroup", "linear", "mask", "numbers_f16", "numbers_f32", "project", "run", "silu", "tile_body", "unused_input",
     "vector_body", "vectors", "weights_f16", "weights_f32", "weights_q4", "weights_q8",
 );
 
 const INCLUDE: &str = "//#include ";
+
+/// What a language extension is asked for with, before anything else in a text.
+const ENABLE: &str = "enable ";
 
 fn find(files: &[(&str, &'static str)], name: &str) -> Result<&'static str, GpuError> {
     let file = files.iter().find(|(file, _)| *file == name);
@@ -63,7 +70,8 @@ fn find(files: &[(&str, &'static str)], name: &str) -> Result<&'static str, GpuE
         .ok_or_else(|| GpuError::Shader(format!("there is no shader file {name}")))
 }
 
-/// The whole text of an operation. A file that is included twice is there once.
+/// The whole text of an operation. A file that is included twice is there once; extensions that an
+/// include enables come first.
 ///
 /// # Errors
 /// If a file does not exist.
@@ -71,7 +79,17 @@ pub fn join(operation: &str, variant: Variant) -> Result<String, GpuError> {
     let mut text = String::new();
     let mut seen = HashSet::new();
     append(&mut text, find(OPERATIONS, operation)?, variant, &mut seen)?;
-    Ok(text)
+    let (mut first, mut rest) = (String::new(), String::new());
+    for line in text.lines() {
+        let part = if line.starts_with(ENABLE) {
+            &mut first
+        } else {
+            &mut rest
+        };
+        part.push_str(line);
+        part.push('\n');
+    }
+    Ok(first + &rest)
 }
 
 fn append(

@@ -11,11 +11,13 @@ use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFl
 fn variants() -> Vec<Variant> {
     let mut variants = Vec::new();
     for weights in Format::ALL {
-        for (aligned, subgroups) in [(false, false), (false, true), (true, false), (true, true)] {
+        for bits in 0..8 {
+            let [aligned, subgroups, half] = [1, 2, 4].map(|bit| bits & bit != 0);
             variants.push(Variant {
                 weights: Some(weights),
                 aligned,
                 subgroups,
+                half,
             });
         }
     }
@@ -34,7 +36,9 @@ fn every_shader_is_valid() {
             let module = naga::front::wgsl::parse_str(&text);
             let module = module
                 .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&text, operation)));
-            let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let capabilities = Capabilities::SUBGROUP
+                | Capabilities::SHADER_FLOAT16
+                | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
             let mut validator = Validator::new(ValidationFlags::all(), capabilities);
             validator
                 .subgroup_stages(ShaderStages::COMPUTE)

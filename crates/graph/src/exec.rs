@@ -33,7 +33,8 @@ impl Backend {
 pub enum Precision {
     /// f32 on the dequantised weights: every backend gives the same answer within tolerance.
     Exact,
-    /// Activations rounded to 8 bits per block of 32, integer dot products.
+    /// Products of rounded operands: on the CPU, activations become 8 bits per block of 32 and are
+    /// multiplied as integers; on a GPU that has it, products are computed in f16.
     Fast,
 }
 

@@ -14,6 +14,27 @@ use crate::net::{Made, Random};
 
 const ENTRY: &str = "run";
 
+/// What products with a matrix may differ by where the GPU computes them in f16, relative to the
+/// largest magnitude of the value, or absolutely below 1.
+///
+/// Input, weight, product and the sum of a few products are each rounded by up to u = 2⁻¹¹ of
+/// themselves, so a product errs by up to 4u, and by √4 · u / √3 in the mean square. Operands are
+/// of such sizes that a sum of K of them is about 1: independent errors of either sign add up to
+/// about 1.2 u. The largest of some ten thousand values lies within five times as much.
+const HALF: f32 = 6.0 / 2048.0;
+
+/// What deeper graphs may differ by there: norms pass an error on, and a gate multiplies two.
+const HALF_DEEP: f32 = 4.0 * HALF;
+
+/// A device and how it is to compute.
+#[derive(Clone, Debug)]
+pub struct On {
+    /// The device.
+    pub gpu: Rc<Gpu>,
+    /// In f16 or not.
+    pub precision: Precision,
+}
+
 /// What an operation may differ by, relative to the largest magnitude of its value, or absolutely
 /// below 1. Operands are equal where a graph is one operation deep; deeper ones state their own.
 ///
@@ -91,6 +112,7 @@ pub struct Pair {
     pub gpu: GpuExecutor,
     made: Made,
     random: Random,
+    half: bool,
     deep: Option<f32>,
     /// What was found.
     pub report: Report,
@@ -98,10 +120,11 @@ pub struct Pair {
 
 impl Pair {
     /// Loads a model on both. The GPU gets its weights in pieces cut anywhere.
-    pub fn load(name: &str, gpu: &Rc<Gpu>, made: Made) -> Self {
+    pub fn load(name: &str, on: &On, made: Made) -> Self {
         let mut random = Random::new(made.bytes.len() as u64);
         let mut cpu = CpuExecutor::new(Precision::Exact);
-        let mut gpu = GpuExecutor::new(Rc::clone(gpu), Precision::Exact);
+        let mut gpu = GpuExecutor::new(Rc::clone(&on.gpu), on.precision);
+        let half = gpu.precision() == Precision::Fast;
         for exec in [&mut cpu as &mut dyn Executor, &mut gpu] {
             exec.load(Rc::clone(&made.model), &made.encodings).unwrap();
         }
@@ -124,6 +147,7 @@ impl Pair {
             gpu,
             made,
             random,
+            half,
             deep: None,
             report: Report::default(),
         }
@@ -133,8 +157,17 @@ impl Pair {
     /// operands differs by more than its own rounding.
     #[must_use]
     pub fn deep(mut self, tolerance: f32) -> Self {
-        self.deep = Some(tolerance);
+        self.deep = Some(if self.half { HALF_DEEP } else { tolerance });
         self
+    }
+
+    /// What a node's value may differ by.
+    fn allowed(&self, op: &Op) -> f32 {
+        let own = match op {
+            Op::Linear { .. } if self.half => HALF,
+            op => tolerance(op),
+        };
+        self.deep.unwrap_or(own)
     }
 
     /// The entry.
@@ -216,7 +249,7 @@ impl Pair {
             let expected = last(self.cpu.read(open.cpu, ENTRY, node, &[]).await).unwrap();
             let actual = last(self.gpu.read(open.gpu, ENTRY, node, &[]).await);
             let node = self.graph().node(node);
-            let (op, allowed) = (node.op.name(), self.deep.unwrap_or(tolerance(&node.op)));
+            let (op, allowed) = (node.op.name(), self.allowed(&node.op));
             let at = format!("{at}, {len} in all, {} taps: {}", taps.len(), node.name);
             self.report.compared += 1;
             let diff = match actual {

@@ -10,5 +10,5 @@ pub mod cases;
 mod compare;
 mod net;
 
-pub use compare::{Open, Pair, Report};
+pub use compare::{On, Open, Pair, Report};
 pub use net::{Made, Net, Random};

@@ -1,13 +1,16 @@
-//! Every case on this machine's device, with the features it has and with none of them.
+//! Every case on this machine's device, with the features it has and with none of them, and what
+//! multiplies matrices in half precision too.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use futures::executor::block_on;
 use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
 use glassformer_graph::{
     Builder, Encoding, ExecError, Executor, Input, Model, Precision, Run, Symbol, WeightId,
 };
+use glassformer_ops::On;
 use glassformer_ops::cases::{ALL, Case, Extent};
 
 /// A device, or nothing, after saying so.
@@ -21,18 +24,45 @@ fn open(test: &str, wanted: Wanted) -> Option<Rc<Gpu>> {
     }
 }
 
+/// Cases without a product of a matrix, the same in either precision.
+const WITHOUT_MATRICES: [&str; 3] = [
+    "elements",
+    "attention_with_a_cache",
+    "attention_without_a_cache",
+];
+
 fn check(name: &str) {
     let case: Case = ALL.iter().find(|(other, _)| *other == name).unwrap().1;
     let none = Wanted {
         f16: false,
         subgroups: false,
     };
-    for wanted in [Wanted::default(), none] {
+    let shared = Wanted {
+        f16: true,
+        subgroups: false,
+    };
+    let mut targets = vec![
+        (Wanted::default(), Precision::Exact, Extent::All),
+        (none, Precision::Exact, Extent::All),
+    ];
+    if !WITHOUT_MATRICES.contains(&name) {
+        // Only what is multiplied differs, and a software adapter compiles for a second each.
+        targets.push((Wanted::default(), Precision::Fast, Extent::Some));
+        targets.push((shared, Precision::Fast, Extent::Some));
+    }
+    for (wanted, precision, extent) in targets {
         let Some(gpu) = open(name, wanted) else {
             return;
         };
-        let report = block_on(case(gpu, Extent::All));
-        println!("{name} with {wanted:?}: {} values", report.compared);
+        if precision == Precision::Fast && !gpu.info().f16 {
+            glassformer_tests::cannot_run(name, "this device has no half precision");
+            continue;
+        }
+        let began = Instant::now();
+        let report = block_on(case(On { gpu, precision }, extent));
+        let seconds = began.elapsed().as_secs_f32();
+        let count = report.compared;
+        println!("{name} with {wanted:?}, {precision:?}: {count} values, {seconds:.1} s");
         for (op, (worst, at)) in &report.worst {
             println!("  {op}: at most {worst:.1e} ({at})");
         }

@@ -336,6 +336,16 @@ pub fn logsumexp(logits: &[f32]) -> f64 {
     max + sum.ln()
 }
 
+/// KL(reference ‖ other) over the whole vocabulary, in nats.
+pub fn kl_divergence(reference: &[f32], other: &[f32]) -> f64 {
+    let norms = [logsumexp(reference), logsumexp(other)];
+    let terms = reference.iter().zip(other).map(|(&a, &b)| {
+        let (a, b) = (f64::from(a) - norms[0], f64::from(b) - norms[1]);
+        a.exp() * (a - b)
+    });
+    terms.sum()
+}
+
 /// Ids of the two largest logits.
 pub fn top_two(logits: &[f32]) -> [usize; 2] {
     let mut top = [usize::MAX; 2];

@@ -39,7 +39,7 @@ const PRECISIONS: [(PrecisionChoice, &str, &str); 3] = [
     (
         PrecisionChoice::Fast,
         "Fast",
-        "On the CPU, whole-number products on values rounded to 8 bits.",
+        "On the CPU, whole-number products on values rounded to 8 bits; on a GPU, 16-bit floating point where it has it.",
     ),
 ];
 

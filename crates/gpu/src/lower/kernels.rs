@@ -124,7 +124,8 @@ impl Lowering<'_> {
         let variant = Variant {
             weights: Some(matrix.format),
             aligned: matrix.cols.is_multiple_of(4),
-            subgroups: few && self.sizes.subgroups,
+            subgroups: few && self.sizes.arithmetic.subgroups,
+            half: self.sizes.arithmetic.half,
         };
         let (operation, per) = if few {
             (vector, [THREADS / self.lanes(), 1])
@@ -153,7 +154,7 @@ impl Lowering<'_> {
     }
 
     fn lanes(&self) -> usize {
-        if self.sizes.subgroups {
+        if self.sizes.arithmetic.subgroups {
             LANES_SUBGROUP
         } else {
             LANES

@@ -4,6 +4,8 @@
 #[cfg(target_arch = "wasm32")]
 mod page {
     use glassformer_gpu::{Gpu, Wanted};
+    use glassformer_graph::Precision;
+    use glassformer_ops::On;
     use glassformer_ops::cases::{ALL, Extent};
     use wasm_bindgen::prelude::*;
 
@@ -34,7 +36,8 @@ mod page {
         let (_, case) = case.ok_or_else(|| format!("There is no case {name}."))?;
         let gpu = Gpu::open(Wanted::default()).await;
         let gpu = gpu.map_err(|error| error.to_string())?;
-        let report = case(gpu, Extent::Some).await;
+        let precision = Precision::Exact;
+        let report = case(On { gpu, precision }, Extent::Some).await;
         if report.failures.is_empty() {
             Ok(report.compared)
         } else {

@@ -1,12 +1,9 @@
 //! Attention over caches around the lengths at which they grow, and over a run's own positions.
 
-use std::rc::Rc;
-
-use glassformer_gpu::Gpu;
 use glassformer_graph::{Mask, NodeId, RopeLayout};
 
 use super::Extent;
-use crate::{Net, Pair, Report};
+use crate::{Net, On, Pair, Report};
 
 /// Heads of queries, of keys and values, and their width.
 fn heads(extent: Extent) -> &'static [[usize; 3]] {
@@ -51,7 +48,7 @@ fn operands(net: &mut Net, name: &str, [heads, kv_heads, width]: [usize; 3]) -> 
 }
 
 /// Every mask over a cache that passes its first growth.
-pub async fn with_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn with_a_cache(on: On, extent: Extent) -> Report {
     let mut net = Net::new(4);
     let mut outputs = Vec::new();
     for (i, &sizes) in heads(extent).iter().enumerate() {
@@ -76,7 +73,7 @@ pub async fn with_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
         }
     }
     let made = net.finish(&outputs);
-    let mut pair = Pair::load("cache", &gpu, made);
+    let mut pair = Pair::load("cache", &on, made);
     let nodes = pair.nodes();
     let batches: &[usize] = match extent {
         Extent::All => &[1, 3],
@@ -107,7 +104,7 @@ pub async fn with_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
 }
 
 /// An encoder's: keys and values are this run's own.
-pub async fn without_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn without_a_cache(on: On, extent: Extent) -> Report {
     let mut net = Net::new(5);
     let mut outputs = Vec::new();
     for &sizes in heads(extent) {
@@ -118,7 +115,7 @@ pub async fn without_a_cache(gpu: Rc<Gpu>, extent: Extent) -> Report {
         }
     }
     let made = net.finish(&outputs);
-    let mut pair = Pair::load("no cache", &gpu, made);
+    let mut pair = Pair::load("no cache", &on, made);
     let nodes = pair.nodes();
     for &(batch, q_len) in super::lengths(extent) {
         let open = pair.open(batch);

@@ -1,12 +1,9 @@
 //! Whole layers of a language model.
 
-use std::rc::Rc;
-
-use glassformer_gpu::Gpu;
 use glassformer_graph::{Binary, Encoding, Mask, NodeId, RopeLayout, Unary};
 
 use super::Extent;
-use crate::{Made, Net, Pair, Report};
+use crate::{Made, Net, On, Pair, Report};
 
 const VOCAB: usize = 70;
 
@@ -58,7 +55,7 @@ fn layers(encoding: Encoding, [heads, kv_heads, width]: [usize; 3]) -> Made {
 }
 
 /// Two layers with nothing, everything and each node looked at, over the growth of the cache.
-pub async fn blocks(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn blocks(on: On, extent: Extent) -> Report {
     let sizes: &[(Encoding, [usize; 3])] = match extent {
         Extent::All => &[(Encoding::Q4_1, [3, 1, 64]), (Encoding::F32, [4, 2, 6])],
         Extent::Some => &[(Encoding::Q4_1, [3, 1, 64])],
@@ -67,7 +64,7 @@ pub async fn blocks(gpu: Rc<Gpu>, extent: Extent) -> Report {
     for &(encoding, heads) in sizes {
         let name = format!("layers of {encoding}, heads {heads:?}");
         let made = layers(encoding, heads);
-        let mut pair = Pair::load(&name, &gpu, made).deep(5e-5);
+        let mut pair = Pair::load(&name, &on, made).deep(5e-5);
         let shaders = pair.shaders(&[]);
         let per_layer = (shaders.len() - 3) / 2;
         // Heads of whole vectors make attention one dispatch.

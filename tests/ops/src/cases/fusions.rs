@@ -1,12 +1,9 @@
 //! What the GPU computes at once, and graphs that nearly allow it.
 
-use std::rc::Rc;
-
-use glassformer_gpu::Gpu;
 use glassformer_graph::{Binary, Encoding, NodeId, RopeLayout, Unary};
 
 use super::Extent;
-use crate::{Net, Pair, Report};
+use crate::{Net, On, Pair, Report};
 
 /// A projection of normed numbers to query, key and value.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +49,7 @@ fn project(net: &mut Net, name: &str, p: Projection) -> [NodeId; 3] {
 
 /// Projections with and without norm, bias and positions, in every encoding, each with every node
 /// looked at alone and all at once.
-pub async fn projections(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn projections(on: On, extent: Extent) -> Report {
     use Encoding::{BF16, F16, F32, Q4_0, Q4_1, Q8_0};
     const HALF: Option<RopeLayout> = Some(RopeLayout::Half);
     const PAIRS: Option<RopeLayout> = Some(RopeLayout::Interleaved);
@@ -120,7 +117,7 @@ pub async fn projections(gpu: Rc<Gpu>, extent: Extent) -> Report {
         let mut net = Net::new(10 + i as u64);
         let ends = project(&mut net, "p", p);
         let made = net.finish(&ends);
-        let mut pair = Pair::load(&format!("{p:?}"), &gpu, made).deep(2e-5);
+        let mut pair = Pair::load(&format!("{p:?}"), &on, made).deep(2e-5);
         let shaders = pair.shaders(&[]);
         let fused = shaders.iter().any(|name| name == "project_vector");
         let normed = shaders.iter().any(|name| name == "rms_norm");
@@ -162,7 +159,7 @@ async fn look_everywhere(pair: &mut Pair, lengths: &[usize], extent: Extent) {
 }
 
 /// Products with norms before and sums or gates behind them, and what looks like that.
-pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn products(on: On, extent: Extent) -> Report {
     let encodings: &[Encoding] = match extent {
         Extent::All => &[Encoding::F32, Encoding::Q4_1],
         Extent::Some => &[Encoding::Q4_1],
@@ -173,7 +170,7 @@ pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
         let (a, b) = if wide { (31, 45) } else { (32, 96) };
         let made = neighbours(a, b, encoding);
         let name = format!("neighbours of {encoding}");
-        let mut pair = Pair::load(&name, &gpu, made).deep(2e-5);
+        let mut pair = Pair::load(&name, &on, made).deep(2e-5);
         let shaders = pair.shaders(&[]);
         let count = |name: &str| shaders.iter().filter(|shader| *shader == name).count();
         // `gated` and `gated twice`; every other pair of factors is no gate.

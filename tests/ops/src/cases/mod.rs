@@ -7,11 +7,8 @@ mod simple;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 
-use glassformer_gpu::Gpu;
-
-use crate::Report;
+use crate::{On, Report};
 
 /// How much to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,34 +23,32 @@ pub enum Extent {
 pub type Comparing = Pin<Box<dyn Future<Output = Report>>>;
 
 /// A case: compares a few graphs on a device.
-pub type Case = fn(Rc<Gpu>, Extent) -> Comparing;
+pub type Case = fn(On, Extent) -> Comparing;
 
 /// Every case by its name.
 pub const ALL: &[(&str, Case)] = &[
-    ("elements", |gpu, extent| {
-        Box::pin(simple::elements(gpu, extent))
+    ("elements", |on, extent| {
+        Box::pin(simple::elements(on, extent))
     }),
-    ("products", |gpu, extent| {
-        Box::pin(simple::products(gpu, extent))
+    ("products", |on, extent| {
+        Box::pin(simple::products(on, extent))
     }),
-    ("weights_in_pieces", |gpu, extent| {
-        Box::pin(simple::weights_in_pieces(gpu, extent))
+    ("weights_in_pieces", |on, extent| {
+        Box::pin(simple::weights_in_pieces(on, extent))
     }),
-    ("attention_with_a_cache", |gpu, extent| {
-        Box::pin(attention::with_a_cache(gpu, extent))
+    ("attention_with_a_cache", |on, extent| {
+        Box::pin(attention::with_a_cache(on, extent))
     }),
-    ("attention_without_a_cache", |gpu, extent| {
-        Box::pin(attention::without_a_cache(gpu, extent))
+    ("attention_without_a_cache", |on, extent| {
+        Box::pin(attention::without_a_cache(on, extent))
     }),
-    ("projections", |gpu, extent| {
-        Box::pin(fusions::projections(gpu, extent))
+    ("projections", |on, extent| {
+        Box::pin(fusions::projections(on, extent))
     }),
-    ("products_with_neighbours", |gpu, extent| {
-        Box::pin(fusions::products(gpu, extent))
+    ("products_with_neighbours", |on, extent| {
+        Box::pin(fusions::products(on, extent))
     }),
-    ("blocks", |gpu, extent| {
-        Box::pin(blocks::blocks(gpu, extent))
-    }),
+    ("blocks", |on, extent| Box::pin(blocks::blocks(on, extent))),
 ];
 
 /// Sequences and positions of runs without a past: few and many rows of input, and tiles of 32

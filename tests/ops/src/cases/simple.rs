@@ -1,13 +1,10 @@
 //! Operations that need no past, each straight behind a table.
 
-use std::rc::Rc;
-
-use glassformer_gpu::Gpu;
-use glassformer_graph::{Binary, Encoding, Unary};
+use glassformer_graph::{Binary, Encoding, Precision, Unary};
 
 use super::{Extent, lengths};
 use crate::net::VOCAB;
-use crate::{Net, Pair, Random, Report};
+use crate::{Net, On, Pair, Random, Report};
 
 /// Widths that are no multiple of anything, and those of small models.
 fn widths(extent: Extent) -> &'static [usize] {
@@ -18,7 +15,7 @@ fn widths(extent: Extent) -> &'static [usize] {
 }
 
 /// Norms, functions of each number or pair, selected rows.
-pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn elements(on: On, extent: Extent) -> Report {
     let mut net = Net::new(1);
     let rows = net.rows();
     let mut last = None;
@@ -49,7 +46,7 @@ pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
         last = Some(builder.select_rows(&name("rows"), x, rows).unwrap());
     }
     let made = net.finish(&[last.unwrap()]);
-    let mut pair = Pair::load("elements", &gpu, made);
+    let mut pair = Pair::load("elements", &on, made);
     let nodes = pair.nodes();
     for &(batch, q_len) in lengths(extent) {
         let open = pair.open(batch);
@@ -65,11 +62,14 @@ pub async fn elements(gpu: Rc<Gpu>, extent: Extent) -> Report {
 }
 
 /// Matrix products and tables of every encoding, alone and stacked.
-pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn products(on: On, extent: Extent) -> Report {
     let mut report = Report::default();
     // A software adapter compiles tiles for seconds: 4-bit blocks are in `blocks`, f32 is in none.
+    // In half precision every layout of weights is another shader, and long sums are wanted.
+    let half = on.precision == Precision::Fast;
     let encodings = match extent {
         Extent::All => &Encoding::ALL[..],
+        Extent::Some if half => &[Encoding::F32, Encoding::F16, Encoding::Q8_0, Encoding::Q4_1],
         Extent::Some => &[Encoding::F16, Encoding::Q8_0],
     };
     for &encoding in encodings {
@@ -77,6 +77,9 @@ pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
         let mut last = None;
         let whole = |width: &usize| width.next_multiple_of(encoding.block_len());
         let mut widths: Vec<usize> = widths(extent).iter().map(whole).collect();
+        if half {
+            widths.push(1536);
+        }
         widths.dedup();
         for width in widths {
             let name = |what: &str| format!("{what} of {width}");
@@ -107,7 +110,7 @@ pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
             net.builder.linear(&name("tied"), x, table, None).unwrap();
         }
         let made = net.finish(&[last.unwrap()]);
-        let mut pair = Pair::load(&format!("products of {encoding}"), &gpu, made);
+        let mut pair = Pair::load(&format!("products of {encoding}"), &on, made);
         let nodes = pair.nodes();
         for &(batch, q_len) in lengths(extent) {
             let open = pair.open(batch);
@@ -120,7 +123,7 @@ pub async fn products(gpu: Rc<Gpu>, extent: Extent) -> Report {
 }
 
 /// Every number of tables of odd shapes, whatever the pieces they came in.
-pub async fn weights_in_pieces(gpu: Rc<Gpu>, extent: Extent) -> Report {
+pub async fn weights_in_pieces(on: On, extent: Extent) -> Report {
     let mut report = Report::default();
     let mut random = Random::new(3);
     let all: Vec<u32> = (0..VOCAB as u32).collect();
@@ -140,7 +143,7 @@ pub async fn weights_in_pieces(gpu: Rc<Gpu>, extent: Extent) -> Report {
                 );
             }
             let made = net.finish(&[last.unwrap()]);
-            let mut pair = Pair::load(&format!("pieces of {encoding}"), &gpu, made);
+            let mut pair = Pair::load(&format!("pieces of {encoding}"), &on, made);
             let nodes = pair.nodes();
             let open = pair.open(1);
             pair.run_ids(open, &all, &[], &nodes).await;
