@@ -1,4 +1,4 @@
-//! The frame: header, model line, the open tab beside the lens, footer.
+//! The frame: header, model line, the open tab beside its lens, footer.
 
 use leptos::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::components::lens::LensPanel;
 use crate::components::model_line::ModelLine;
 use crate::components::notices::NoticeList;
 use crate::page::Page;
-use crate::tabs::TABS;
+use crate::tabs::{self, TABS, Tab};
 
 /// The whole page.
 #[component]
@@ -17,30 +17,51 @@ pub fn App() -> impl IntoView {
     let page = Page::start();
     provide_context(page);
     page.follow_address();
-    let open_tab = move || {
-        page.tab.with(|open| {
-            TABS.iter()
-                .find(|tab| tab.id == open)
-                .map(|tab| (tab.view)())
-        })
+    let open = Memo::new(move |_| page.tab.get());
+    let model_line = move || {
+        open.track();
+        view! { <ModelLine desk=untrack(|| page.open_desk())/> }
+    };
+    let lens = move || {
+        let hint = open.with(|id| tabs::find(id).map_or("", |tab| tab.lens_hint));
+        view! { <LensPanel lens=untrack(|| page.open_desk()).lens hint/> }
     };
     view! {
         <Header/>
-        <ModelLine/>
+        {model_line}
         <NoticeList notices=page.notices/>
         <div class="bench">
             <main class="work">
-                <div
-                    id="panel"
-                    role="tabpanel"
-                    aria-labelledby=move || format!("tab-{}", page.tab.get())
-                >
-                    {open_tab}
-                </div>
+                {TABS.iter().map(|tab| view! { <Panel tab open/> }).collect_view()}
             </main>
-            <LensPanel lens=page.lens/>
+            {lens}
         </div>
         <Footer/>
         <DropTarget/>
+    }
+}
+
+/// A tab's place: made when it is first opened, and only hidden while another is open, so that what
+/// it shows stays.
+#[component]
+fn Panel(tab: &'static Tab, open: Memo<String>) -> impl IntoView {
+    let page: Page = expect_context();
+    let is_open = Memo::new(move |_| open.with(|open| open == tab.id));
+    let made = Memo::new(move |before| before.copied().unwrap_or(false) || is_open.get());
+    let content = move || {
+        made.get().then(|| {
+            provide_context(page.desk(tab.id));
+            (tab.view)()
+        })
+    };
+    view! {
+        <div
+            id=format!("panel-{}", tab.id)
+            role="tabpanel"
+            aria-labelledby=format!("tab-{}", tab.id)
+            hidden=move || !is_open.get()
+        >
+            {content}
+        </div>
     }
 }

@@ -226,6 +226,9 @@ impl Inner {
             Event::Cached { .. }
                 | Event::Ready { .. }
                 | Event::Finished { .. }
+                | Event::Attended { .. }
+                | Event::AttentionMap { .. }
+                | Event::AttentionFocus { .. }
                 | Event::Cancelled
                 | Event::Failed { .. }
         );

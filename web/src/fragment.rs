@@ -3,17 +3,35 @@
 //! A fragment works from any static folder and is never sent to a server. What cannot be read
 //! falls back to its default and is reported, so that a mistyped link does not lie.
 
+use std::collections::BTreeMap;
+
 use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice};
 
 use crate::settings::SETTINGS;
 
-/// Everything a link restores.
+/// A setting of a tab that travels in links by its name.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value where a link does not name it; never written.
+    pub default: &'static str,
+    /// Takes a value, or says in half a sentence what it should have been.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+/// The settings of a tab by their names; those that are missing have their defaults.
+pub type Values = BTreeMap<&'static str, String>;
+
+/// Everything a link restores: the open tab.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageState {
     /// Id of the open tab.
     pub tab: String,
     /// Id of a model of the manifest.
     pub model: String,
+    /// The tab's own settings.
+    pub values: Values,
     /// What should compute.
     pub backend: BackendChoice,
     /// How it should compute.
@@ -40,12 +58,38 @@ pub enum Mode {
     Plain,
 }
 
-/// What this build of the page knows; the first of each is the default.
+/// What this build of the page knows.
 pub struct Known<'a> {
-    /// Ids of the tabs.
-    pub tabs: &'a [&'a str],
+    /// The tabs; the first is the default.
+    pub tabs: &'a [KnownTab<'a>],
     /// Ids of the models.
     pub models: &'a [&'a str],
+}
+
+/// What links know of a tab.
+pub struct KnownTab<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Id of the model it starts with.
+    pub model: &'a str,
+    /// Its own settings.
+    pub keys: &'a [Key],
+    /// Whether its links carry how text is generated: mode, sampler, branch.
+    pub generates: bool,
+}
+
+impl<'a> Known<'a> {
+    fn tab(&self, id: &str) -> Option<&KnownTab<'a>> {
+        self.tabs.iter().find(|tab| tab.id == id)
+    }
+
+    fn key(&self, tab: &str, name: &str) -> Option<&Key> {
+        self.tab(tab)?.keys.iter().find(|key| key.name == name)
+    }
+
+    fn has_key(&self, name: &str) -> bool {
+        self.tabs.iter().any(|tab| self.key(tab.id, name).is_some())
+    }
 }
 
 /// What a link asks for.
@@ -89,10 +133,15 @@ const MODES: [(&str, Mode); 2] = [("chat", Mode::Chat), ("plain", Mode::Plain)];
 impl PageState {
     /// The state of a page opened without a fragment.
     pub fn default_for(known: &Known) -> Self {
-        let first = |ids: &[&str]| ids.first().copied().unwrap_or_default().to_string();
+        Self::of_tab(known, known.tabs.first().map_or("", |tab| tab.id))
+    }
+
+    /// The state of a tab nobody has used yet.
+    pub fn of_tab(known: &Known, tab: &str) -> Self {
         Self {
-            tab: first(known.tabs),
-            model: first(known.models),
+            tab: tab.into(),
+            model: known.tab(tab).map_or("", |tab| tab.model).into(),
+            values: Values::new(),
             backend: BackendChoice::default(),
             precision: PrecisionChoice::default(),
             text: String::new(),
@@ -109,6 +158,15 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
     let (mut run, mut debug) = (false, false);
     let mut problems = Vec::new();
     let pairs = fragment.strip_prefix('#').unwrap_or(fragment);
+    // The tab first: the other names mean what they mean there.
+    let tab_ids: Vec<&str> = known.tabs.iter().map(|tab| tab.id).collect();
+    let tab = pairs.split('&').find_map(|pair| pair.strip_prefix("tab="));
+    if let Some(tab) = tab
+        .and_then(decode)
+        .filter(|tab| tab_ids.contains(&tab.as_str()))
+    {
+        state = PageState::of_tab(known, &tab);
+    }
     for pair in pairs.split('&').filter(|pair| !pair.is_empty()) {
         let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(value) = decode(raw) else {
@@ -118,7 +176,7 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
             continue;
         };
         let outcome = match key {
-            "tab" => one_of(known.tabs, &value, &mut state.tab),
+            "tab" => one_of(&tab_ids, &value, &mut state.tab),
             "model" => one_of(known.models, &value, &mut state.model),
             "backend" => named(&BACKENDS, &value, &mut state.backend),
             "precision" => named(&PRECISIONS, &value, &mut state.precision),
@@ -142,7 +200,10 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
                 }
                 Ok(())
             }
-            key if ELSEWHERE.contains(&key) => continue,
+            name if known.key(&state.tab, name).is_some() => {
+                take(known, &mut state, name, &value)
+            }
+            key if ELSEWHERE.contains(&key) || known.has_key(key) => continue,
             key => match SETTINGS.iter().find(|setting| setting.key == key) {
                 Some(setting) => setting
                     .write(&mut state.settings, &value)
@@ -173,9 +234,26 @@ pub fn parse(fragment: &str, known: &Known) -> Parsed {
     }
 }
 
+/// Takes a value of one of the open tab's own settings.
+fn take(known: &Known, state: &mut PageState, name: &str, value: &str) -> Result<(), String> {
+    let Some(key) = known.key(&state.tab, name) else {
+        return Ok(());
+    };
+    (key.check)(value)
+        .map_err(|expected| format!("this page takes {expected} and uses {}", key.default))?;
+    if value == key.default {
+        state.values.remove(key.name);
+    } else {
+        state.values.insert(key.name, value.into());
+    }
+    Ok(())
+}
+
 /// Writes a fragment that [`parse`] reads back to the same state, with its `#`.
 pub fn write(state: &PageState, known: &Known, extent: Extent) -> String {
-    let default = PageState::default_for(known);
+    let default = PageState::of_tab(known, &state.tab);
+    let tab = known.tab(&state.tab);
+    let generates = tab.is_some_and(|tab| tab.generates);
     let all = extent == Extent::Everything;
     let mut fragment = format!("#tab={}", encode(&state.tab));
     let mut push = |key: &str, value: &str| {
@@ -190,22 +268,29 @@ pub fn write(state: &PageState, known: &Known, extent: Extent) -> String {
     if all || state.precision != default.precision {
         push("precision", name_of(&PRECISIONS, state.precision));
     }
-    if all || state.mode != default.mode {
+    for key in tab.map_or(&[][..], |tab| tab.keys) {
+        match state.values.get(key.name) {
+            Some(value) => push(key.name, value),
+            None if all && !key.default.is_empty() => push(key.name, key.default),
+            None => {}
+        }
+    }
+    if generates && (all || state.mode != default.mode) {
         push("mode", name_of(&MODES, state.mode));
     }
-    for setting in &SETTINGS {
+    for setting in SETTINGS.iter().filter(|_| generates) {
         let value = setting.read(&state.settings);
         if all || value != setting.read(&default.settings) {
             push(setting.key, &value);
         }
     }
-    for stop in &state.settings.stop {
+    for stop in state.settings.stop.iter().filter(|_| generates) {
         push("stop", stop);
     }
     if !state.text.is_empty() {
         push("text", &state.text);
     }
-    if !state.branch.is_empty() {
+    if generates && !state.branch.is_empty() {
         let steps = state.branch.iter().map(|(at, id)| format!("{at}:{id}"));
         // Colons and commas are plain in a fragment.
         fragment.extend(["&branch=", &steps.collect::<Vec<_>>().join(",")]);

@@ -2,6 +2,7 @@
 
 mod app;
 mod components;
+mod desk;
 mod engine_client;
 mod format;
 mod fragment;

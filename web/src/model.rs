@@ -1,39 +1,40 @@
-//! The model: which one is chosen, whether it is there, and how it gets there.
+//! The model of a tab: which one is chosen, whether it is there, and how it gets there.
 
 use futures::channel::oneshot;
 use glassformer_engine::protocol::{
     BackendChoice, Event, ModelInfo, ModelSource, PrecisionChoice, Request,
 };
-use glassformer_engine::registry::{self, ModelEntry};
+use glassformer_engine::registry;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
 
-use crate::components::notices::Notices;
-use crate::engine_client::{EngineClient, Events};
-use crate::fragment::PageState;
+use crate::engine_client::Events;
 use crate::page::Problem;
 
+mod chosen;
+mod hub;
 mod transfer;
 
+pub use chosen::Chosen;
+pub use hub::Hub;
 use transfer::Clock;
 pub use transfer::Transfer;
 
-/// The chosen model and the one way to load it.
+/// The model a tab has chosen and the one way to load it.
 #[derive(Clone, Copy)]
 pub struct Model {
     /// Which one, loaded or not.
     pub chosen: RwSignal<Chosen>,
     /// Whether it is there.
     pub status: RwSignal<Status>,
-    /// What should compute.
+    /// What should compute, in every tab.
     pub backend: RwSignal<BackendChoice>,
-    /// How it should compute.
+    /// How it should compute, in every tab.
     pub precision: RwSignal<PrecisionChoice>,
     /// The manifest model's weights are in the browser's cache.
     pub cached: RwSignal<bool>,
-    notices: Notices,
-    engine: StoredValue<EngineClient, LocalStorage>,
+    hub: Hub,
     files: StoredValue<Vec<File>, LocalStorage>,
     /// Id of the load under way.
     loading: StoredValue<Option<u32>>,
@@ -43,24 +44,6 @@ pub struct Model {
     joining: StoredValue<Option<(Order, Vec<Waiter>)>, LocalStorage>,
     /// What `Ready` was loaded as; another choice means loading again.
     loaded: RwSignal<Option<Order>>,
-}
-
-/// A choice of model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Chosen {
-    /// One of the page's own.
-    Manifest(&'static ModelEntry),
-    /// Files the person opened.
-    Opened {
-        /// Name of the file or folder.
-        label: String,
-        /// Their sizes together.
-        bytes: u64,
-        /// Tells two openings apart.
-        serial: u32,
-    },
-    /// The manifest is empty.
-    Nothing,
 }
 
 /// Whether the model is there.
@@ -94,71 +77,62 @@ struct Order {
     precision: PrecisionChoice,
 }
 
-impl Chosen {
-    /// For people.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Manifest(entry) => entry.name.clone(),
-            Self::Opened { label, .. } => label.clone(),
-            Self::Nothing => "no model".into(),
-        }
-    }
-
-    /// Size of its files.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Self::Manifest(entry) => entry.total_bytes(),
-            Self::Opened { bytes, .. } => *bytes,
-            Self::Nothing => 0,
-        }
-    }
-
-    fn find(id: &str) -> Self {
-        registry::find(id).map_or(Self::Nothing, Self::Manifest)
-    }
-}
-
 impl Model {
-    /// Starts the engine with the model a link names, not loaded.
-    pub fn start(state: &PageState, notices: Notices) -> Self {
-        let status = RwSignal::new(Status::Absent);
-        let loaded = RwSignal::new(None);
-        let engine = EngineClient::start(move |sentence, requests_ended| {
-            loaded.set(None);
-            status.set(Status::Absent);
-            // Where a request ended, its own error says so.
-            if !requests_ended {
-                notices.say(sentence);
-            }
-        });
+    /// The model of this id, not loaded.
+    pub fn new(hub: Hub, id: &str) -> Self {
         let model = Self {
-            chosen: RwSignal::new(Chosen::find(&state.model)),
-            status,
-            backend: RwSignal::new(state.backend),
-            precision: RwSignal::new(state.precision),
+            chosen: RwSignal::new(Chosen::find(id)),
+            status: RwSignal::new(Status::Absent),
+            backend: hub.backend,
+            precision: hub.precision,
             cached: RwSignal::new(false),
-            notices,
-            engine: StoredValue::new_local(engine),
+            hub,
             files: StoredValue::new_local(Vec::new()),
             loading: StoredValue::new(None),
             cancelled: StoredValue::new(None),
             joining: StoredValue::new_local(None),
-            loaded,
+            loaded: RwSignal::new(None),
         };
+        hub.add(model);
         spawn_local(async move {
             model.ask_cached().await;
         });
         model
     }
 
+    /// Chooses what another tab has chosen, loaded if that is.
+    pub fn adopt(&self, other: &Self) {
+        let chosen = other.chosen.get_untracked();
+        if self.chosen.with_untracked(|old| *old == chosen) && untrack(|| self.is_ready()) {
+            return;
+        }
+        self.choose(chosen, other.files.get_value());
+        self.cached.set(other.cached.get_untracked());
+        if untrack(|| other.is_ready()) {
+            self.loaded.set(other.loaded.get_untracked());
+            self.status.set(other.status.get_untracked());
+        }
+    }
+
+    /// Forgets what the engine holds no more.
+    fn forget_unless(&self, held: &[u32]) {
+        let gone = self.status.with_untracked(
+            |status| matches!(status, Status::Ready(info) if !held.contains(&info.handle)),
+        );
+        if gone {
+            self.loaded.set(None);
+            self.status.set(Status::Absent);
+        }
+    }
+
     /// Sends a request to the engine.
     pub fn request(&self, body: Request) -> Events {
-        self.engine.with_value(|engine| engine.request(body, &[]))
+        self.hub.with_engine(|engine| engine.request(body, &[]))
     }
 
     /// Asks the engine to stop a request.
     pub fn cancel(&self, request: u32) {
-        self.engine.with_value(|engine| engine.cancel(request));
+        self.hub.with_engine(|engine| engine.cancel(request));
     }
 
     /// Cancels the load under way, if any.
@@ -234,10 +208,7 @@ impl Model {
     pub async fn open(&self, label: String, files: Vec<File>) -> Result<ModelInfo, LoadEnd> {
         let before = (self.chosen.get_untracked(), self.files.get_value());
         let bytes = files.iter().map(|file| file.size() as u64).sum();
-        let serial = match before.0 {
-            Chosen::Opened { serial, .. } => serial + 1,
-            _ => 0,
-        };
+        let serial = self.hub.next_serial();
         let opened = Chosen::Opened {
             label,
             bytes,
@@ -252,27 +223,25 @@ impl Model {
         outcome
     }
 
-    /// Loads what is chosen, unless it is loaded.
+    /// Loads what is chosen; the engine answers at once if it is in memory.
     pub async fn ensure(&self) -> Result<ModelInfo, LoadEnd> {
         let order = untrack(|| self.order());
-        if untrack(|| self.is_ready())
-            && let Status::Ready(info) = self.status.get_untracked()
-        {
-            return Ok(*info);
-        }
         if let Some(joined) = self.join(&order) {
             return joined.await.unwrap_or(Err(LoadEnd::Cancelled));
         }
-        self.loaded.set(None);
-        self.status
-            .set(Status::Loading(Transfer::begin(order.chosen.bytes())));
+        if !untrack(|| self.is_ready()) {
+            self.loaded.set(None);
+            self.status
+                .set(Status::Loading(Transfer::begin(order.chosen.bytes())));
+        }
         let files = self.files.get_value();
         let model = match &order.chosen {
             Chosen::Manifest(entry) => ModelSource::Manifest {
                 id: entry.id.clone(),
             },
-            Chosen::Opened { .. } => ModelSource::Files {
+            Chosen::Opened { serial, .. } => ModelSource::Files {
                 names: files.iter().map(File::name).collect(),
+                serial: *serial,
             },
             Chosen::Nothing => {
                 self.status.set(Status::Absent);
@@ -289,9 +258,7 @@ impl Model {
             backend: order.backend,
             precision: order.precision,
         };
-        let events = self
-            .engine
-            .with_value(|engine| engine.request(body, &files));
+        let events = self.hub.with_engine(|engine| engine.request(body, &files));
         let id = events.id;
         self.loading.set_value(Some(id));
         self.joining.set_value(Some((order.clone(), Vec::new())));
@@ -309,7 +276,12 @@ impl Model {
                 self.loaded.set(Some(order));
                 self.status.set(Status::Ready(Box::new(info.clone())));
             }
-            Err(_) => self.status.set(Status::Absent),
+            // Another tab's request came first; what was in memory still is.
+            Err(LoadEnd::Cancelled) if untrack(|| self.is_ready()) => {}
+            Err(_) => {
+                self.loaded.set(None);
+                self.status.set(Status::Absent);
+            }
         }
         if outcome.is_ok() && self.cancelled.get_value() == Some(id) {
             return Err(LoadEnd::Cancelled);
@@ -349,14 +321,14 @@ impl Model {
 
     /// The engine went on elsewhere in the middle of a text.
     pub fn moved(&self, info: ModelInfo, notice: &str) {
-        self.notices.say(notice);
+        self.hub.notices.say(notice);
         self.status.set(Status::Ready(Box::new(info)));
     }
 
     /// Loses the GPU, as a crash of its driver would.
     pub fn lose_device(&self) {
-        self.engine
-            .with_value(|engine| engine.tell(&Request::LoseDevice));
+        self.hub
+            .with_engine(|engine| engine.tell(&Request::LoseDevice));
     }
 
     fn order(&self) -> Order {
@@ -385,11 +357,17 @@ impl Model {
                         from: Some(from),
                         seconds_left,
                     };
+                    self.loaded.set(None);
                     self.status.set(Status::Loading(transfer));
                 }
-                Event::Ready { model, notice } => {
+                Event::Ready {
+                    model,
+                    notice,
+                    held,
+                } => {
+                    self.hub.held(&held);
                     if let Some(notice) = notice {
-                        self.notices.say(&notice);
+                        self.hub.notices.say(&notice);
                     }
                     return Ok(model);
                 }

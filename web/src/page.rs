@@ -6,11 +6,11 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
-use crate::components::lens::Lens;
 use crate::components::notices::Notices;
-use crate::fragment::{self, Extent, Known, Mode, PageState, Parsed};
-use crate::model::Model;
-use crate::tabs::TABS;
+use crate::desk::Desk;
+use crate::fragment::{self, Extent, Known, KnownTab, Mode, PageState, Parsed};
+use crate::model::{Chosen, Hub};
+use crate::tabs::{self, TABS};
 
 /// The address is rewritten this long after the last change; browsers limit how often it may be.
 const WRITE_AFTER_MILLISECONDS: u32 = 300;
@@ -20,26 +20,19 @@ const WRITE_AFTER_MILLISECONDS: u32 = 300;
 pub struct Page {
     /// Id of the open tab.
     pub tab: RwSignal<String>,
-    /// What the person typed.
-    pub text: RwSignal<String>,
-    /// How it is read.
+    /// What each tab keeps, in their order.
+    desks: StoredValue<Vec<Desk>>,
+    /// How the prompt of the Generate tab is read.
     pub mode: RwSignal<Mode>,
     /// How tokens are chosen.
     pub settings: RwSignal<GenerateSettings>,
-    /// The model and its loading.
-    pub model: Model,
-    /// What the person points at.
-    pub lens: Lens,
     /// Sentences to read.
     pub notices: Notices,
-    /// What went wrong last, until the next attempt.
-    pub problem: RwSignal<Option<Problem>>,
     /// Whether the switches of tests are shown.
     pub debug: RwSignal<bool>,
-    /// Counts the links that ask to run at once.
-    pub run_asked: RwSignal<u32>,
     /// The branch that is shown, or that a link asks for.
     pub branch: RwSignal<BranchLink>,
+    hub: Hub,
 }
 
 /// A branch and what it belongs to: forced tokens mean something only with the prompt and the
@@ -90,18 +83,80 @@ impl Page {
             problems,
         } = read_address();
         problems.iter().for_each(|problem| notices.say(problem));
+        let hub = Hub::start(state.backend, state.precision, notices);
+        let known = known();
+        let desks = TABS.iter().map(|tab| {
+            if tab.id == state.tab {
+                Desk::new(tab.id, hub, &state, run)
+            } else {
+                Desk::new(tab.id, hub, &PageState::of_tab(&known, tab.id), false)
+            }
+        });
         Self {
             tab: RwSignal::new(state.tab.clone()),
-            text: RwSignal::new(state.text.clone()),
+            desks: StoredValue::new(desks.collect()),
             mode: RwSignal::new(state.mode),
             settings: RwSignal::new(state.settings.clone()),
-            model: Model::start(&state, notices),
-            lens: Lens::default(),
             notices,
-            problem: RwSignal::new(None),
             debug: RwSignal::new(debug),
-            run_asked: RwSignal::new(u32::from(run)),
             branch: RwSignal::new(BranchLink::of_link(&state)),
+            hub,
+        }
+    }
+
+    /// What a tab keeps; of an unknown id the first tab's.
+    pub fn desk(&self, id: &str) -> Desk {
+        self.desks.with_value(|desks| {
+            let found = desks.iter().find(|desk| desk.id == id);
+            *found.unwrap_or(&desks[0])
+        })
+    }
+
+    /// What the open tab keeps, tracked.
+    pub fn open_desk(&self) -> Desk {
+        self.tab.with(|id| self.desk(id))
+    }
+
+    /// Opens a tab. One that works on any model starts with what another tab has loaded.
+    pub fn open_tab(&self, id: &str) {
+        self.tab.set(id.into());
+        let desk = self.desk(id);
+        let any_model = tabs::find(id).is_some_and(|tab| tab.task.is_none());
+        if !any_model || desk.picked.get_untracked() {
+            return;
+        }
+        let mut models = self.hub.models().into_iter();
+        if let Some(loaded) = models.find(|model| untrack(|| model.is_ready())) {
+            desk.model.adopt(&loaded);
+        }
+    }
+
+    /// Models that can be chosen without opening files: the page's own, and what is opened in a
+    /// tab.
+    pub fn choices(&self) -> Vec<Chosen> {
+        let mut choices: Vec<Chosen> = registry::manifest().iter().map(Chosen::Manifest).collect();
+        for model in self.hub.models() {
+            let chosen = model.chosen.get();
+            if matches!(chosen, Chosen::Opened { .. }) && !choices.contains(&chosen) {
+                choices.push(chosen);
+            }
+        }
+        choices
+    }
+
+    /// Chooses one of [`Self::choices`] for the open tab; it is loaded by the next run.
+    pub fn choose(&self, chosen: &Chosen) {
+        let desk = untrack(|| self.open_desk());
+        desk.picked.set(true);
+        let holder = self
+            .hub
+            .models()
+            .into_iter()
+            .find(|model| model.chosen.with_untracked(|each| each == chosen));
+        match (holder, chosen) {
+            (Some(holder), _) => desk.model.adopt(&holder),
+            (None, Chosen::Manifest(entry)) => desk.model.choose_manifest(&entry.id),
+            (None, _) => {}
         }
     }
 
@@ -127,9 +182,10 @@ impl Page {
             problems
                 .iter()
                 .for_each(|problem| self.notices.say(problem));
+            let desk = self.desk(&state.tab);
             self.restore(state);
             if run {
-                self.run_asked.update(|asked| *asked += 1);
+                desk.run_asked.update(|asked| *asked += 1);
             }
         });
     }
@@ -154,7 +210,10 @@ impl Page {
     /// The branch, as long as prompt and settings are those it grew from.
     fn branch_steps(&self) -> Vec<(u32, u32)> {
         self.branch.with(|branch| {
-            let same = self.text.with(|text| *text == branch.text)
+            let same = self
+                .desk(tabs::generate::ID)
+                .text
+                .with(|text| *text == branch.text)
                 && self.mode.get() == branch.mode
                 && self.settings.with(|settings| *settings == branch.settings);
             if same {
@@ -166,13 +225,15 @@ impl Page {
     }
 
     fn state(&self) -> PageState {
+        let desk = self.open_desk();
         PageState {
             branch: self.branch_steps(),
             tab: self.tab.get(),
-            model: self.model.manifest_id(),
-            backend: self.model.backend.get(),
-            precision: self.model.precision.get(),
-            text: self.text.get(),
+            model: desk.model.manifest_id(),
+            values: desk.values.get(),
+            backend: self.hub.choices().0.get(),
+            precision: self.hub.choices().1.get(),
+            text: desk.text.get(),
             mode: self.mode.get(),
             settings: self.settings.get(),
         }
@@ -180,21 +241,26 @@ impl Page {
 
     // Only what differs is set: the person may be typing in what is the same.
     fn restore(&self, state: PageState) {
-        let link = BranchLink::of_link(&state);
-        if link.pending
-            && self
-                .branch
-                .with_untracked(|branch| branch.steps != link.steps)
-        {
-            self.branch.set(link);
+        let desk = self.desk(&state.tab);
+        if tabs::find(&state.tab).is_some_and(|tab| tab.generates) {
+            let link = BranchLink::of_link(&state);
+            if link.pending
+                && self
+                    .branch
+                    .with_untracked(|branch| branch.steps != link.steps)
+            {
+                self.branch.set(link);
+            }
+            set_if_new(self.mode, state.mode);
+            set_if_new(self.settings, state.settings);
         }
         set_if_new(self.tab, state.tab);
-        set_if_new(self.text, state.text);
-        set_if_new(self.mode, state.mode);
-        set_if_new(self.settings, state.settings);
-        set_if_new::<BackendChoice>(self.model.backend, state.backend);
-        set_if_new::<PrecisionChoice>(self.model.precision, state.precision);
-        self.model.choose_manifest(&state.model);
+        set_if_new(desk.text, state.text);
+        set_if_new(desk.values, state.values);
+        let (backend, precision) = self.hub.choices();
+        set_if_new::<BackendChoice>(backend, state.backend);
+        set_if_new::<PrecisionChoice>(precision, state.precision);
+        desk.model.choose_manifest(&state.model);
     }
 }
 
@@ -210,7 +276,15 @@ fn read_address() -> Parsed {
 
 fn known() -> Known<'static> {
     use std::sync::LazyLock;
-    static TAB_IDS: LazyLock<Vec<&str>> = LazyLock::new(|| TABS.iter().map(|tab| tab.id).collect());
+    static TABS_KNOWN: LazyLock<Vec<KnownTab<'static>>> = LazyLock::new(|| {
+        let known = |tab: &'static tabs::Tab| KnownTab {
+            id: tab.id,
+            model: tab.default_model(),
+            keys: tab.keys,
+            generates: tab.generates,
+        };
+        TABS.iter().map(known).collect()
+    });
     static MODEL_IDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
         registry::manifest()
             .iter()
@@ -218,7 +292,7 @@ fn known() -> Known<'static> {
             .collect()
     });
     Known {
-        tabs: &TAB_IDS,
+        tabs: &TABS_KNOWN,
         models: &MODEL_IDS,
     }
 }

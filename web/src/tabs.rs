@@ -1,6 +1,9 @@
 //! The tabs. A new one adds a folder beside this file and an entry to [`TABS`].
 
+use glassformer_engine::registry;
 use leptos::prelude::*;
+
+use crate::fragment::Key;
 
 pub mod generate;
 
@@ -10,13 +13,43 @@ pub struct Tab {
     pub id: &'static str,
     /// Its name on the page.
     pub label: &'static str,
-    /// What it shows.
+    /// The task whose default model it starts with; none if it works on any model, and then starts
+    /// with what is loaded, or else the smallest.
+    pub task: Option<&'static str>,
+    /// Its own settings in links.
+    pub keys: &'static [Key],
+    /// Whether its links carry how text is generated.
+    pub generates: bool,
+    /// What the empty lens says.
+    pub lens_hint: &'static str,
+    /// What it shows; made when it is opened for the first time.
     pub view: fn() -> AnyView,
 }
 
 /// All tabs, in the order of the header; the first opens by default.
 pub const TABS: &[Tab] = &[Tab {
-    id: "generate",
+    id: generate::ID,
     label: "Generate",
+    task: Some("generate"),
+    keys: &[],
+    generates: true,
+    lens_hint: "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there.",
     view: || view! { <generate::Generate/> }.into_any(),
 }];
+
+/// The tab of this id.
+pub fn find(id: &str) -> Option<&'static Tab> {
+    TABS.iter().find(|tab| tab.id == id)
+}
+
+impl Tab {
+    /// Id of the model it starts with.
+    pub fn default_model(&self) -> &'static str {
+        let models = registry::manifest();
+        let entry = match self.task {
+            Some(task) => models.iter().find(|entry| entry.task == task),
+            None => models.iter().min_by_key(|entry| entry.total_bytes()),
+        };
+        entry.map_or("", |entry| &entry.id)
+    }
+}

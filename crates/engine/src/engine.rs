@@ -1,10 +1,10 @@
-//! One model, loaded and ready.
+//! The models in memory, and what is asked of the one that was chosen last.
 
 use std::pin::pin;
 
 use futures::future::{Either, select};
-use glassformer_graph::{Backend, Executor, SessionId};
-use glassformer_tasks::{Advance, Branch, GenerateSettings, Generation, Held, Step, TaskError};
+use glassformer_graph::Backend;
+use glassformer_tasks::{Advance, Branch, GenerateSettings, Step, TaskError};
 use glassformer_text::{Message, SpecialTokens};
 use web_time::Instant;
 
@@ -15,7 +15,8 @@ use crate::protocol::{
     self, BackendChoice, Event, GenerateStats, Kept, ModelInfo, PrecisionChoice, Prompt,
     PromptToken,
 };
-use crate::{Cancel, EngineError, Files, heap_bytes, yield_now};
+use crate::ready::Ready;
+use crate::{Cancel, EngineError, Files, yield_now};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -23,116 +24,22 @@ type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// SmolLM2-135M take 46 KB a position.
 pub const DEFAULT_CONTEXT: usize = 2048;
 
-/// Holds at most one model and what runs it.
-#[derive(Default)]
+/// Bytes of weights in memory beyond which models that were not used for long make room for
+/// others: a quarter of what WebAssembly can have, so that sessions and the page fit beside them.
+const MOST_WEIGHT_BYTES: u64 = 1 << 30;
+
+/// Holds models and what runs them. Requests are for the one that was loaded or chosen last.
 pub struct Engine {
-    executors: Executors,
-    ready: Option<Ready>,
+    pub(crate) executors: Executors,
+    /// The one used last is at the end.
+    pub(crate) models: Vec<Ready>,
+    handles: u32,
+    most_weight_bytes: u64,
 }
 
-struct Ready {
-    exec: Box<dyn Executor>,
-    session: SessionId,
-    loaded: Loaded,
-    info: ModelInfo,
-    /// To load it again, should the GPU be lost.
-    files: Files,
-    precision: PrecisionChoice,
-    /// The tokens whose keys and values the session holds.
-    held: Vec<u32>,
-}
-
-impl Ready {
-    /// Streams a model into an executor.
-    async fn load(
-        files: &Files,
-        place: Place,
-        context: usize,
-        progress: OnProgress<'_>,
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let Place {
-            mut exec,
-            precision,
-            why,
-        } = place;
-        let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
-        cancel.check()?;
-        let info = ModelInfo {
-            id: String::new(),
-            name: String::new(),
-            architecture: loaded.family.into(),
-            parameters: loaded.parameters,
-            bytes: loaded.bytes,
-            encoding: loaded.encoding.to_string(),
-            context: loaded.context as u32,
-            max_context: loaded.max_context as u32,
-            chat: loaded.tokenizer.chat_template().is_some(),
-            backend: exec.backend().name().into(),
-            precision: exec.precision().name().into(),
-            why,
-            load_seconds: 0.0,
-            heap_bytes: heap_bytes(),
-        };
-        Ok(Self {
-            session: exec.open(1, loaded.context)?,
-            exec,
-            loaded,
-            info,
-            files: files.clone(),
-            precision,
-            held: Vec::new(),
-        })
-    }
-
-    /// Loads the model again elsewhere, after its device was lost.
-    async fn move_to(&mut self, place: Place, cancel: &Cancel) -> Result<()> {
-        let mut silent = |_, _, _| {};
-        let files = self.files.clone();
-        let context = self.loaded.context;
-        let mut moved = Self::load(&files, place, context, &mut silent, cancel).await?;
-        let old = &self.info;
-        moved.info.id.clone_from(&old.id);
-        moved.info.name.clone_from(&old.name);
-        moved.info.load_seconds = old.load_seconds;
-        *self = moved;
-        Ok(())
-    }
-
-    /// A generation behind these tokens. The session is cut back to what it has in common with a
-    /// branch, so that a branch costs the run of one token; a new text starts from nothing, so that
-    /// its times mean the same every time.
-    fn start(
-        &mut self,
-        ids: Vec<u32>,
-        branch: Branch,
-        settings: GenerateSettings,
-    ) -> Result<Generation> {
-        // Should anything below fail, the session counts as empty.
-        let held = std::mem::take(&mut self.held);
-        let wanted = ids.iter().chain(&branch.written);
-        let common = wanted.zip(&held).take_while(|(a, b)| a == b).count();
-        let tokens = if branch == Branch::default() {
-            0
-        } else {
-            common
-        };
-        // The last token is run in any case: its logits are wanted.
-        let tokens = tokens.min((ids.len() + branch.written.len()).saturating_sub(1));
-        self.exec.truncate(self.session, tokens)?;
-        let Loaded {
-            model,
-            context,
-            tokenizer,
-            ..
-        } = &self.loaded;
-        let session = Held {
-            id: self.session,
-            tokens,
-        };
-        Ok(Generation::start(
-            model, session, *context, tokenizer, ids, branch, settings,
-        )?)
+impl Default for Engine {
+    fn default() -> Self {
+        Self::with_budget(MOST_WEIGHT_BYTES)
     }
 }
 
@@ -151,11 +58,23 @@ impl Engine {
         Self::default()
     }
 
-    /// Loads a model in place of the one before. `id` and `name` are what it is called; the name
-    /// is the checkpoint's own where none is given.
+    /// Nothing loaded; models make room for others beyond so many bytes of weights.
+    pub fn with_budget(most_weight_bytes: u64) -> Self {
+        Self {
+            executors: Executors::default(),
+            models: Vec::new(),
+            handles: 0,
+            most_weight_bytes,
+        }
+    }
+
+    /// Loads a model and chooses it. `id` and `name` are what it is called; the name is the
+    /// checkpoint's own where none is given. Models that were not used for long are dropped where
+    /// there would be too many bytes of weights.
     ///
     /// # Errors
-    /// If the files are no model, cannot be read, or on cancel; then nothing is loaded.
+    /// If the files are no model, cannot be read, or on cancel; then the others are as they were,
+    /// unless they had to make room.
     #[expect(clippy::too_many_arguments, reason = "what a load is made of")]
     pub async fn load(
         &mut self,
@@ -169,11 +88,17 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<&ModelInfo> {
         let start = Instant::now();
-        // The old model goes first: both at once may not fit.
-        self.ready = None;
+        self.make_room(files.bytes());
         let place = self.executors.open(backend, precision).await;
         let on_gpu = place.exec.backend() == Backend::Gpu;
-        let ready = Ready::load(files, place, context, progress, cancel).await;
+        let mut ready = Ready::load(files, place, context, progress, cancel).await;
+        let full = EngineError::is_out_of_memory;
+        if ready.as_ref().is_err_and(full) && !self.models.is_empty() {
+            // The budget was too large for this machine.
+            self.models.clear();
+            let place = self.executors.open(backend, precision).await;
+            ready = Ready::load(files, place, context, progress, cancel).await;
+        }
         let mut ready = match ready {
             // What the GPU does not take may fit into memory.
             Err(EngineError::Exec(error)) if on_gpu => {
@@ -185,10 +110,40 @@ impl Engine {
         let given = name
             .map(str::to_owned)
             .or_else(|| ready.loaded.name.clone());
+        self.handles += 1;
+        ready.info.handle = self.handles;
         ready.info.id = id.into();
         ready.info.name = given.unwrap_or_else(|| id.into());
         ready.info.load_seconds = start.elapsed().as_secs_f64();
-        Ok(&self.ready.insert(ready).info)
+        self.models.push(ready);
+        self.info().ok_or(EngineError::NoModel)
+    }
+
+    /// Drops the models that were not used for longest until so many more bytes fit.
+    fn make_room(&mut self, bytes: u64) {
+        let held = |models: &[Ready]| models.iter().map(|each| each.info.bytes).sum::<u64>();
+        while !self.models.is_empty()
+            && held(&self.models).saturating_add(bytes) > self.most_weight_bytes
+        {
+            self.models.remove(0);
+        }
+    }
+
+    /// Chooses a model that is in memory: what follows is for it.
+    ///
+    /// # Errors
+    /// If it was dropped.
+    pub fn choose(&mut self, handle: u32) -> Result<&ModelInfo> {
+        let at = self.models.iter().position(|m| m.info.handle == handle);
+        let at = at.ok_or(EngineError::Dropped)?;
+        let chosen = self.models.remove(at);
+        self.models.push(chosen);
+        self.info().ok_or(EngineError::NoModel)
+    }
+
+    /// Handles of the models in memory.
+    pub fn held(&self) -> Vec<u32> {
+        self.models.iter().map(|each| each.info.handle).collect()
     }
 
     /// Loses the GPU on demand, from wherever this is called.
@@ -196,14 +151,14 @@ impl Engine {
         self.executors.switch()
     }
 
-    /// What is loaded.
+    /// What is chosen.
     pub fn info(&self) -> Option<&ModelInfo> {
-        self.ready.as_ref().map(|ready| &ready.info)
+        self.models.last().map(|ready| &ready.info)
     }
 
     /// The model, its tokenizer and its tensors.
     pub fn loaded(&self) -> Option<&Loaded> {
-        self.ready.as_ref().map(|ready| &ready.loaded)
+        self.models.last().map(|ready| &ready.loaded)
     }
 
     /// A prompt's ids, chat template applied.
@@ -260,7 +215,7 @@ impl Engine {
     ) -> Result<GenerateStats> {
         let start = Instant::now();
         let ids = self.encode(prompt)?;
-        let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
+        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         let mut generation = ready.start(ids.clone(), branch.clone(), settings.clone())?;
         let loaded = &ready.loaded;
         let tokens = ids.iter().map(|&id| PromptToken {
@@ -341,7 +296,7 @@ impl Engine {
     /// As [`Self::generate`].
     pub async fn top_logits(&mut self, prompt: &Prompt, count: usize) -> Result<TopLogits> {
         let ids = self.encode(prompt)?;
-        let ready = self.ready.as_mut().ok_or(EngineError::NoModel)?;
+        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         let mut generation =
             ready.start(ids.clone(), Branch::default(), GenerateSettings::default())?;
         let (loaded, exec) = (&ready.loaded, ready.exec.as_mut());

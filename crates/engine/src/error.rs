@@ -15,6 +15,12 @@ pub enum EngineError {
     /// No model is loaded.
     #[error("No model is loaded yet.")]
     NoModel,
+    /// It was loaded, but had to make room for another.
+    #[error("The model had to make room for another one; run again to load it.")]
+    Dropped,
+    /// A text was run to look at its attention, but others have been run since.
+    #[error("That text is not in memory any more; run it again to look further.")]
+    RunDropped,
     /// The manifest has no such model.
     #[error("There is no model named {0} here.")]
     UnknownModel(String),
@@ -77,6 +83,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether less in memory might help.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Exec(ExecError::OutOfMemory { .. }))
+    }
+
     /// One sentence, with a capital letter and a full stop.
     pub fn sentence(&self) -> String {
         let text = self.to_string();

@@ -127,11 +127,21 @@ impl Executors {
         }
     }
 
+    /// The device that is in use, or a new one.
     async fn device(&mut self) -> Result<Rc<Gpu>, String> {
+        if let Some(gpu) = self.in_use() {
+            return Ok(gpu);
+        }
         let gpu = Gpu::open(Wanted::default()).await;
         let gpu = gpu.map_err(|error| error.to_string())?;
         *self.switch.0.borrow_mut() = Rc::downgrade(&gpu);
         Ok(gpu)
+    }
+
+    /// The device that models share, if it works.
+    fn in_use(&self) -> Option<Rc<Gpu>> {
+        let gpu = self.switch.0.borrow().upgrade();
+        gpu.filter(|gpu| gpu.is_sound())
     }
 
     /// The faster of both, as measured on this machine; a GPU that is software never is.
@@ -176,8 +186,13 @@ impl Executors {
             ExecError::DeviceLost => "The GPU was lost.",
             _ => "The GPU reported an error.",
         };
-        self.losses += 1;
-        if self.losses == 1
+        // Another model on the same device may have had it opened again.
+        let reopened = *error == ExecError::DeviceLost && self.in_use().is_some();
+        if !reopened {
+            self.losses += 1;
+            *self.switch.0.borrow_mut() = Weak::new();
+        }
+        if self.losses <= 1
             && let Ok(gpu) = self.device().await
         {
             let reason = format!(" {what} It was opened again.");

@@ -1,9 +1,10 @@
 //! Loads models and runs tasks on them, for the worker of the page and for the shell alike.
 //!
-//! [`Engine`] holds at most one model. [`Files`] are where it comes from: a manifest entry fetched
+//! [`Engine`] holds models. [`Files`] are where it comes from: a manifest entry fetched
 //! and cached by the browser, files the person opened, or paths of the shell. [`protocol`] is what
 //! the page and the worker say to each other.
 
+mod attention;
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
 mod clock;
@@ -14,6 +15,7 @@ mod load;
 mod measure;
 mod platform;
 pub mod protocol;
+mod ready;
 pub mod registry;
 mod source;
 

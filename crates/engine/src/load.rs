@@ -95,6 +95,11 @@ impl Files {
         Err(EngineError::NotAModel(problem.into()))
     }
 
+    /// Bytes of all files, as far as that is certain.
+    pub fn bytes(&self) -> u64 {
+        self.0.iter().filter_map(|source| source.len()).sum()
+    }
+
     /// The single file, whatever its name, or the only `.gguf` among several.
     fn gguf(&self) -> Option<&dyn Source> {
         let sources = self.0.iter().map(AsRef::as_ref);

@@ -1,14 +1,18 @@
 //! The messages between the page and the worker that runs the engine.
 //!
 //! They are the API: the page, the widget and scripts speak the same ones. Every request carries
-//! an id chosen by the sender; every event names the request it answers. A newer load
-//! replaces older loads and generations, a newer generation older generations. On the wire (`postMessage`) an [`Envelope`] is a plain
+//! an id chosen by the sender; every event names the request it answers. The engine holds several
+//! models; `Ready` gives each a handle, and requests name the model they are for by it. The latest
+//! request wins: a newer load stops older loads and whatever runs, and newer work older work. On the wire (`postMessage`) an [`Envelope`] is a plain
 //! object; `files` of a [`ModelSource::Files`] load travel beside it, as `File` objects cannot be
 //! described by serde: `{ id, body, files: [File] }`.
+
+pub mod attention;
 
 use glassformer_graph::{KeptLogits, LOG_SUMS};
 use serde::{Deserialize, Serialize};
 
+use self::attention::{AttentionShape, AttentionSummary, FocusNumbers, MapOf};
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
 
 /// A message with the id of the request it is, or answers. Id 0 is the worker's own news.
@@ -28,9 +32,9 @@ pub struct Envelope<T> {
     rename_all_fields = "camelCase"
 )]
 pub enum Request {
-    /// Load a model, replacing the one that is loaded. Answered by `Progress`…, then `Ready`,
-    /// `Cancelled` or `Failed`. If the same model is loaded with the same backend and
-    /// precision, `Ready` comes at once.
+    /// Load a model beside those in memory; models that were not used for long make room. Answered
+    /// by `Progress`…, then `Ready`, `Cancelled` or `Failed`. If the same model is in memory with
+    /// the same backend and precision, `Ready` comes at once.
     Load {
         /// Where the weights are.
         model: ModelSource,
@@ -41,6 +45,8 @@ pub enum Request {
     },
     /// Write text. Answered by `Prompt`, `Prefill`…, `Token`…, then `Finished` or `Failed`.
     Generate {
+        /// The handle of a model in memory.
+        model: u32,
         /// What to continue.
         prompt: Prompt,
         /// How to choose tokens.
@@ -51,8 +57,36 @@ pub enum Request {
         #[serde(default)]
         branch: Branch,
     },
-    /// Stop the load or generation with this id. A stopped generation ends with
-    /// `Finished { reason: Stopped }`, a stopped load with `Cancelled`.
+    /// Run a text to look at its attention. Answered by `Prefill`…, then `Attended`, `Cancelled` or
+    /// `Failed`. The request's id names the run in what follows; two runs of a model are kept.
+    Attend {
+        /// The handle of a model in memory.
+        model: u32,
+        /// What to run.
+        text: String,
+        /// A second sentence, for models that take pairs.
+        pair: Option<String>,
+    },
+    /// What was looked at in a run. Answered by `AttentionMap` or `Failed`.
+    AttentionMap {
+        /// Id of the `Attend` request.
+        run: u32,
+        /// Which head, or the rollout.
+        of: MapOf,
+    },
+    /// One query of one head, all the way. Answered by `AttentionFocus` or `Failed`.
+    AttentionFocus {
+        /// Id of the `Attend` request.
+        run: u32,
+        /// From 0.
+        layer: u32,
+        /// From 0.
+        head: u32,
+        /// Index of the token that looks.
+        from: u32,
+    },
+    /// Stop the request with this id. A stopped generation ends with
+    /// `Finished { reason: Stopped }`, a stopped load or text to look at with `Cancelled`.
     Cancel {
         /// The request to stop.
         request: u32,
@@ -81,6 +115,8 @@ pub enum ModelSource {
     Files {
         /// Their names, in the order of the `files` that travel with the message.
         names: Vec<String>,
+        /// Chosen by the page: files that come again under the same number are the same files.
+        serial: u32,
     },
 }
 
@@ -157,6 +193,8 @@ pub enum Event {
         model: ModelInfo,
         /// A sentence the person should read, such as that the cache was full.
         notice: Option<String>,
+        /// Handles of all models in memory now; those that are missing had to make room.
+        held: Vec<u32>,
     },
     /// The GPU was lost in the middle of a generation; the model was loaded again, and the
     /// generation goes on where it was.
@@ -201,7 +239,23 @@ pub enum Event {
         /// Measured times.
         stats: GenerateStats,
     },
-    /// The load was cancelled; nothing was kept.
+    /// A text was run; what its heads looked at can be asked for.
+    Attended {
+        /// Its tokens and heads.
+        summary: AttentionSummary,
+    },
+    /// Answers `AttentionMap`.
+    AttentionMap {
+        /// `[n, n]`, f32: rows are queries; 0 where a query may not look.
+        #[serde(with = "serde_bytes")]
+        weights: Vec<u8>,
+    },
+    /// Answers `AttentionFocus`.
+    AttentionFocus {
+        /// Every number on the way.
+        numbers: FocusNumbers,
+    },
+    /// The request was cancelled; nothing was kept.
     Cancelled,
     /// The request could not be carried out; the engine is still usable.
     Failed {
@@ -269,6 +323,8 @@ pub enum Origin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelInfo {
+    /// Names it in requests, for as long as it is in memory.
+    pub handle: u32,
     /// Manifest id, or the name of the opened file.
     pub id: String,
     /// For people.
@@ -285,6 +341,8 @@ pub struct ModelInfo {
     pub context: u32,
     /// The most the model was made for.
     pub max_context: u32,
+    /// The attention it has over its own text, if any.
+    pub attention: Option<AttentionShape>,
     /// Whether it has a chat template.
     pub chat: bool,
     /// "webgpu" or "cpu".

@@ -32,6 +32,71 @@ fn in_memory(files: &[(&str, &[u8])]) -> Result<Files, EngineError> {
     Files::new(files.iter().map(source).collect())
 }
 
+/// Loads one model more and says its handle.
+fn add(engine: &mut Engine, files: &Files) -> Result<u32, EngineError> {
+    let (backend, precision) = (BackendChoice::Cpu, PrecisionChoice::Exact);
+    let (mut silent, cancel) = (|_, _, _| {}, Cancel::default());
+    let info = engine.load(
+        files,
+        "tiny",
+        None,
+        backend,
+        precision,
+        64,
+        &mut silent,
+        &cancel,
+    );
+    Ok(block_on(info)?.handle)
+}
+
+#[test]
+fn several_models_are_in_memory_and_the_least_used_makes_room() {
+    let (q4, q8) = ("tiny-blocks/q4_1.gguf", "tiny-blocks/q8_0.gguf");
+    let [small, large] = [q4, q8].map(|name| on_disk(&[name]).unwrap());
+    let mut engine = Engine::with_budget(small.bytes() + large.bytes());
+    let first = add(&mut engine, &small).unwrap();
+    let second = add(&mut engine, &large).unwrap();
+    assert_eq!(engine.held(), [first, second]);
+    let settings = || greedy(4);
+    let of_large = write(
+        &mut engine,
+        &plain("abc"),
+        settings(),
+        |_| {},
+        &Cancel::default(),
+    );
+    assert_eq!(engine.choose(first).unwrap().encoding, "Q4_1");
+    write(
+        &mut engine,
+        &plain("abc"),
+        settings(),
+        |_| {},
+        &Cancel::default(),
+    )
+    .unwrap();
+    assert_eq!(engine.choose(second).unwrap().encoding, "Q8_0");
+    // What was written with one is not changed by the other.
+    let again = write(
+        &mut engine,
+        &plain("abc"),
+        settings(),
+        |_| {},
+        &Cancel::default(),
+    );
+    assert_eq!(again, of_large);
+
+    // Chosen before the second, the first would stay; now it is the one that goes.
+    let third = add(&mut engine, &small).unwrap();
+    assert_eq!(engine.held(), [second, third]);
+    assert_eq!(engine.choose(first).unwrap_err(), EngineError::Dropped);
+    assert_eq!(engine.info().unwrap().handle, third);
+    // A load that fails leaves the others.
+    let cut = std::fs::read(golden(q4)).unwrap()[..2000].to_vec();
+    let cut = in_memory(&[("cut.gguf", &cut)]);
+    assert!(add(&mut engine, &cut.unwrap()).is_err());
+    assert!(engine.held().contains(&third));
+}
+
 fn load(files: &Files, context: usize, cancel: &Cancel) -> Result<Engine, EngineError> {
     load_with(files, context, &mut |_, _, _| {}, cancel)
 }

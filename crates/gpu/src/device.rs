@@ -180,6 +180,11 @@ impl Gpu {
         self.health.lost.load(Ordering::Acquire)
     }
 
+    /// Whether it is neither lost nor has reported an error.
+    pub fn is_sound(&self) -> bool {
+        self.check().is_ok()
+    }
+
     /// Loses the device, as a driver's crash would.
     pub fn lose(&self) {
         self.health.lost.store(true, Ordering::Release);

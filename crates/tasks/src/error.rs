@@ -41,6 +41,33 @@ pub enum TaskError {
     /// The model has no entry or output that the task needs.
     #[error("This model cannot write text.")]
     CannotGenerate,
+    /// The model has no attention over its own text.
+    #[error("This model has no attention that can be looked at.")]
+    NoAttention,
+    /// A layer or head that the model does not have.
+    #[error(
+        "There is no head {head} in layer {layer}: this model has layers 0 to {} and heads 0 to {}.",
+        layers.saturating_sub(1),
+        heads.saturating_sub(1)
+    )]
+    NoSuchHead {
+        /// Asked for, from 0.
+        layer: usize,
+        /// Asked for, from 0.
+        head: usize,
+        /// How many there are.
+        layers: usize,
+        /// In each layer.
+        heads: usize,
+    },
+    /// A token that the text does not have.
+    #[error("There is no token {index}: the text has {tokens}.")]
+    NoSuchToken {
+        /// Asked for, from 0.
+        index: usize,
+        /// How many there are.
+        tokens: usize,
+    },
     /// The model computed something that is no number.
     #[error("The model computed values that are not numbers; its file may be damaged.")]
     NotFinite,

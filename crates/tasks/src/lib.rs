@@ -1,6 +1,7 @@
 //! What models are used for. Each task drives an executor step by step, so that whoever calls it
 //! can stop, show progress or do something else in between.
 
+pub mod attention;
 mod error;
 mod generation;
 mod ranking;

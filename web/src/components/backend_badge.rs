@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::components::popover::Popover;
 use crate::format;
-use crate::model::Status;
+use crate::model::{Model, Status};
 use crate::page::Page;
 
 const BACKENDS: [(BackendChoice, &str, &str); 3] = [
@@ -45,9 +45,11 @@ const PRECISIONS: [(PrecisionChoice, &str, &str); 3] = [
 
 /// The badge in the header. Before a model is loaded it names the choice, then the fact.
 #[component]
-pub fn BackendBadge() -> impl IntoView {
+pub fn BackendBadge(
+    /// The open tab's.
+    model: Model,
+) -> impl IntoView {
     let page: Page = expect_context();
-    let model = page.model;
     let open = RwSignal::new(false);
     let running = move || match model.status.get() {
         Status::Ready(info) => Some(info),

@@ -20,10 +20,10 @@ pub fn Header() -> impl IntoView {
                 role="tab"
                 id=format!("tab-{}", tab.id)
                 data-testid=format!("tab-{}", tab.id)
-                aria-controls="panel"
+                aria-controls=format!("panel-{}", tab.id)
                 aria-selected=move || selected().to_string()
                 tabindex=move || if selected() { "0" } else { "-1" }
-                on:click=move |_| page.tab.set(tab.id.to_string())
+                on:click=move |_| page.open_tab(tab.id)
                 on:keydown=move |event| {
                     let count = TABS.len();
                     let next = match event.key().as_str() {
@@ -34,7 +34,7 @@ pub fn Header() -> impl IntoView {
                         _ => return,
                     };
                     event.prevent_default();
-                    page.tab.set(TABS[next].id.to_string());
+                    page.open_tab(TABS[next].id);
                     focus_on(&format!("tab-{}", TABS[next].id));
                 }
             >
@@ -55,7 +55,7 @@ pub fn Header() -> impl IntoView {
                 {(0..TABS.len()).map(tab_button).collect_view()}
             </div>
             <div class="top-end">
-                <BackendBadge/>
+                {move || view! { <BackendBadge model=page.open_desk().model/> }}
                 <ThemeToggle/>
             </div>
         </header>

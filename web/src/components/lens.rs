@@ -137,6 +137,8 @@ impl Lens {
 pub fn LensPanel(
     /// What to show.
     lens: Lens,
+    /// What it says while there is nothing to show.
+    hint: &'static str,
 ) -> impl IntoView {
     let locked = move || lens.locked.with(Option::is_some);
     let release = move || {
@@ -185,9 +187,7 @@ pub fn LensPanel(
             {move || match content() {
                 Some(content) => view! { <LensBody content/> }.into_any(),
                 None => view! {
-                    <p class="lens-empty">
-                        "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there."
-                    </p>
+                    <p class="lens-empty">{hint}</p>
                 }
                 .into_any(),
             }}

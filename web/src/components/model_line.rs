@@ -6,15 +6,18 @@ use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::components::open_model::OpenModel;
+use crate::desk::Desk;
 use crate::format;
 use crate::model::{Chosen, Status};
 use crate::page::Page;
 
 /// The line under the header.
 #[component]
-pub fn ModelLine() -> impl IntoView {
-    let page: Page = expect_context();
-    let model = page.model;
+pub fn ModelLine(
+    /// The open tab's.
+    desk: Desk,
+) -> impl IntoView {
+    let model = desk.model;
     let loading = move || {
         model
             .status
@@ -102,7 +105,7 @@ fn ShareLink() -> impl IntoView {
     let copied = RwSignal::new(false);
     let share = move |_| {
         let link = page.link();
-        let own_files = page
+        let own_files = untrack(|| page.open_desk())
             .model
             .chosen
             .with_untracked(|chosen| matches!(chosen, Chosen::Opened { .. }));

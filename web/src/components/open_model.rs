@@ -5,27 +5,30 @@ use leptos::task::spawn_local;
 use web_sys::{File, FileList, HtmlInputElement};
 
 use crate::components::popover::Popover;
-use crate::model::LoadEnd;
+use crate::format;
+use crate::model::{Chosen, LoadEnd};
 use crate::page::{Page, Problem};
 
-/// Loads opened files and tells the person when that failed.
+/// Loads opened files for the open tab and tells the person when that failed.
 pub fn open(page: Page, label: String, files: Vec<File>) {
+    let desk = untrack(|| page.open_desk());
     if files.is_empty() {
-        page.problem.set(Some(Problem {
+        desk.problem.set(Some(Problem {
             sentence: "There are no files in what you opened; choose a GGUF file or a folder with a model's files.".into(),
             detail: String::new(),
         }));
         return;
     }
-    page.problem.set(None);
+    desk.problem.set(None);
+    desk.picked.set(true);
     spawn_local(async move {
-        if let Err(LoadEnd::Failed(problem)) = page.model.open(label, files).await {
-            page.problem.set(Some(problem));
+        if let Err(LoadEnd::Failed(problem)) = desk.model.open(label, files).await {
+            desk.problem.set(Some(problem));
         }
     });
 }
 
-/// The button "Open model…" with its two dialogs.
+/// The button "Model…": the models there are, and the two dialogs that open others.
 #[component]
 pub fn OpenModel() -> impl IntoView {
     let page: Page = expect_context();
@@ -50,8 +53,27 @@ pub fn OpenModel() -> impl IntoView {
             );
         }
     };
+    let choice = move |chosen: Chosen| {
+        let label = format!("{} · {}", chosen.name(), format::bytes(chosen.bytes()));
+        let (shown, taken) = (chosen.clone(), chosen);
+        view! {
+            <label class="choice">
+                <input
+                    type="radio"
+                    name="model"
+                    prop:checked=move || page.open_desk().model.chosen.with(|each| *each == shown)
+                    on:change=move |_| page.choose(&taken)
+                />
+                <span><b>{label}</b></span>
+            </label>
+        }
+    };
     view! {
-        <Popover id="open-panel" label="Open a model" open=opened face=move || "Open model…">
+        <Popover id="open-panel" label="Choose or open a model" open=opened face=move || "Model…">
+            <fieldset>
+                <legend>"Here"</legend>
+                {move || page.choices().into_iter().map(choice).collect_view()}
+            </fieldset>
             <p class="hint">"From your disk; nothing is uploaded. Dropping it anywhere on the page works too."</p>
             <label class="button">
                 <input

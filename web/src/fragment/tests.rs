@@ -1,9 +1,73 @@
 use super::*;
 
 const KNOWN: Known = Known {
-    tabs: &["generate"],
+    tabs: &[
+        KnownTab {
+            id: "generate",
+            model: "small",
+            keys: &[],
+            generates: true,
+        },
+        KnownTab {
+            id: "look",
+            model: "large",
+            keys: &[
+                Key {
+                    name: "layer",
+                    default: "0",
+                    check: digits,
+                },
+                Key {
+                    name: "other",
+                    default: "",
+                    check: |_| Ok(()),
+                },
+            ],
+            generates: false,
+        },
+    ],
     models: &["small", "large"],
 };
+
+fn digits(value: &str) -> Result<(), String> {
+    let parsed = value.parse::<u32>();
+    parsed.map(|_| ()).map_err(|_| "a number".into())
+}
+
+#[test]
+fn each_tab_has_its_model_and_settings() {
+    let parsed = parse(
+        "#layer=3&tab=look&text=a&other=b%20c&temperature=0.5",
+        &KNOWN,
+    );
+    assert_eq!(parsed.problems, Vec::<String>::new());
+    let state = parsed.state;
+    assert_eq!(
+        (state.tab.as_str(), state.model.as_str()),
+        ("look", "large")
+    );
+    assert_eq!(
+        state.values,
+        Values::from([("layer", "3".into()), ("other", "b c".into())])
+    );
+    // What belongs to another tab is not written.
+    let written = write(&state, &KNOWN, Extent::Changed);
+    assert_eq!(written, "#tab=look&layer=3&other=b%20c&text=a");
+    let everything = write(
+        &PageState::of_tab(&KNOWN, "look"),
+        &KNOWN,
+        Extent::Everything,
+    );
+    assert!(everything.contains("&layer=0") && !everything.contains("temperature"));
+    // A tab without the setting takes no notice; a wrong value falls back and is told.
+    assert_eq!(parse("#tab=generate&layer=x", &KNOWN).problems.len(), 0);
+    let wrong = parse("#tab=look&layer=x", &KNOWN);
+    assert_eq!(wrong.state.values, Values::new());
+    assert_eq!(
+        wrong.problems,
+        ["The link asks for layer “x”; this page takes a number and uses 0."]
+    );
+}
 
 fn default() -> PageState {
     PageState::default_for(&KNOWN)

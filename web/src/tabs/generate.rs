@@ -24,23 +24,28 @@ use self::run::Runs;
 use self::seen::SeenPrompt;
 use self::settings_panel::SettingsPanel;
 use crate::components::problem::ProblemAlert;
+use crate::desk::Desk;
 use crate::page::Page;
+
+/// Its name in links.
+pub const ID: &str = "generate";
 
 /// The tab.
 #[component]
 pub fn Generate() -> impl IntoView {
     let page: Page = expect_context();
-    let runs = Runs::new(page);
+    let desk: Desk = expect_context();
+    let runs = Runs::new(page, desk);
     // A link with `run=1`, at first or followed later.
     Effect::new(move |_| {
-        if page.run_asked.get() > 0 {
+        if desk.run_asked.get() > 0 {
             runs.start_if_cached();
         }
     });
     view! {
         <PromptPanel runs/>
         <SettingsPanel/>
-        <ProblemAlert problem=page.problem testid="generate-error"/>
+        <ProblemAlert problem=desk.problem testid="generate-error"/>
         <OutputPanel runs/>
         <SeenPrompt seen=runs.seen/>
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use futures::StreamExt;
 use futures::channel::mpsc::{self, UnboundedReceiver};
 use glassformer_engine::browser::{NetworkFile, OpenedFile, is_cached};
+use glassformer_engine::protocol::attention::bytes;
 use glassformer_engine::protocol::{
     BackendChoice, Envelope, Event, FinishReason, GenerateStats, ModelSource, PrecisionChoice,
     Request,
@@ -35,6 +36,9 @@ type Running = Rc<RefCell<Vec<(u32, Kind, Cancel)>>>;
 enum Kind {
     Load,
     Generate,
+    Attend,
+    /// Looks at what a text left behind.
+    Look,
     Question,
 }
 
@@ -43,6 +47,8 @@ impl Kind {
         match request {
             Request::Load { .. } => Self::Load,
             Request::Generate { .. } => Self::Generate,
+            Request::Attend { .. } => Self::Attend,
+            Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
             }
@@ -52,8 +58,10 @@ impl Kind {
     /// Whether a request of this kind makes an older one pointless.
     fn replaces(self, older: Self) -> bool {
         match self {
-            Self::Load => older != Self::Question,
-            Self::Generate => older == Self::Generate,
+            Self::Load => !matches!(older, Self::Question | Self::Look),
+            Self::Generate => matches!(older, Self::Generate | Self::Attend),
+            // Two texts are compared side by side; the page cancels what it does not want.
+            Self::Attend | Self::Look => older == Self::Generate,
             Self::Question => false,
         }
     }
@@ -175,12 +183,15 @@ fn answer(error: &EngineError) -> Event {
     }
 }
 
+/// What was asked to be loaded: equal orders need no second load.
+type Order = (ModelSource, BackendChoice, PrecisionChoice);
+
 /// The engine and what it holds.
 #[derive(Default)]
 struct Worker {
     engine: Engine,
-    /// The manifest model that is loaded, and how it was asked for.
-    loaded: Option<(String, BackendChoice, PrecisionChoice)>,
+    /// The models in memory by their handles, and how they were asked for.
+    loaded: Vec<(u32, Order)>,
 }
 
 impl Worker {
@@ -193,14 +204,12 @@ impl Worker {
                 precision,
             } => {
                 cancel.check()?;
-                let asked = match &model {
-                    ModelSource::Manifest { id } => Some((id.clone(), backend, precision)),
-                    ModelSource::Files { .. } => None,
-                };
-                if asked.is_none() || asked != self.loaded {
+                let order = (model.clone(), backend, precision);
+                if !self.choose(&order) {
                     self.load(id, &model, job.files, backend, precision, &cancel)
                         .await?;
-                    self.loaded = asked;
+                    let handle = self.engine.info().map(|info| info.handle);
+                    self.loaded.extend(handle.map(|handle| (handle, order)));
                 }
                 self.ready(id)
             }
@@ -218,14 +227,46 @@ impl Worker {
                 Ok(())
             }
             Request::Generate {
+                model,
                 prompt,
                 settings,
                 branch,
             } => {
+                self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
                 self.engine
                     .generate(&prompt, branch, settings, &mut emit, &cancel)
                     .await?;
+                Ok(())
+            }
+            Request::Attend { model, text, pair } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let mut emit = |event| post(id, event);
+                let summary = self
+                    .engine
+                    .attend(id, &text, pair.as_deref(), &mut emit, &cancel)
+                    .await?;
+                post(id, Event::Attended { summary });
+                Ok(())
+            }
+            Request::AttentionMap { run, of } => {
+                cancel.check()?;
+                let map = self.engine.attention_map(run, of).await?;
+                let weights = bytes(&map);
+                post(id, Event::AttentionMap { weights });
+                Ok(())
+            }
+            Request::AttentionFocus {
+                run,
+                layer,
+                head,
+                from,
+            } => {
+                cancel.check()?;
+                let focus = self.engine.attention_focus(run, layer, head, from).await?;
+                let numbers = (&focus).into();
+                post(id, Event::AttentionFocus { numbers });
                 Ok(())
             }
             Request::IsCached { model } => {
@@ -239,6 +280,14 @@ impl Worker {
             // Heard when it came.
             Request::Cancel { .. } | Request::LoseDevice => Ok(()),
         }
+    }
+
+    /// Chooses the model of an order, if it is in memory.
+    fn choose(&mut self, order: &Order) -> bool {
+        let held = self.engine.held();
+        self.loaded.retain(|(handle, _)| held.contains(handle));
+        let found = self.loaded.iter().find(|(_, each)| each == order);
+        found.is_some_and(|(handle, _)| self.engine.choose(*handle).is_ok())
     }
 
     async fn load(
@@ -259,7 +308,7 @@ impl Worker {
                 let sources = files.map(|file| Box::new(NetworkFile(file)) as Box<dyn Source>);
                 (&entry.id, Some(&entry.name), sources.collect())
             }
-            ModelSource::Files { names } => {
+            ModelSource::Files { names, .. } => {
                 let files = files.into_iter();
                 let sources = files.map(|file| Box::new(OpenedFile::new(file)) as Box<dyn Source>);
                 (
@@ -269,9 +318,7 @@ impl Worker {
                 )
             }
         };
-        // What is no model at all leaves the loaded one as it is.
         let files = Files::new(sources)?;
-        self.loaded = None;
         let mut progress = |loaded, total, from| {
             post(
                 id,
@@ -303,7 +350,15 @@ impl Worker {
             .engine
             .loaded()
             .and_then(|loaded| loaded.notice.clone());
-        post(id, Event::Ready { model, notice });
+        let held = self.engine.held();
+        post(
+            id,
+            Event::Ready {
+                model,
+                notice,
+                held,
+            },
+        );
         Ok(())
     }
 }

@@ -11,8 +11,8 @@ use super::run::{Asked, Runs};
 use super::status::Phase;
 use crate::components::lens::Lens;
 use crate::components::token_stream::{TokenStream, TokenStreamView};
+use crate::desk::Desk;
 use crate::fragment::Mode;
-use crate::page::Page;
 use crate::surprise;
 
 /// The lower part of the tab.
@@ -21,7 +21,7 @@ pub fn OutputPanel(
     /// What it shows.
     runs: Runs,
 ) -> impl IntoView {
-    let page: Page = expect_context();
+    let desk: Desk = expect_context();
     let end = NodeRef::<Div>::new();
     follow_the_end(runs, end);
     let live = move || runs.asked.with(Option::is_some);
@@ -30,7 +30,7 @@ pub fn OutputPanel(
     });
     view! {
         <section class="output" aria-label="Output" data-writing=move || writing.get().to_string()>
-            {move || runs.recorded.get().map(|recording| view! { <Recorded recording lens=page.lens/> })}
+            {move || runs.recorded.get().map(|recording| view! { <Recorded recording lens=desk.lens/> })}
             <div class="live" hidden=move || !live()>
                 <Branches runs/>
                 <div class="live-text">

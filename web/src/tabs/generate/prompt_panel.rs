@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::run::Runs;
 use super::status::Phase;
+use crate::desk::Desk;
 use crate::format;
 use crate::fragment::Mode;
 use crate::page::Page;
@@ -45,14 +46,15 @@ pub fn PromptPanel(
     runs: Runs,
 ) -> impl IntoView {
     let page: Page = expect_context();
+    let desk: Desk = expect_context();
     let replaced = RwSignal::new(None::<(String, Mode)>);
     let input = NodeRef::<Textarea>::new();
     let pick = move |example: &'static Example| {
-        let before = page.text.get_untracked();
+        let before = desk.text.get_untracked();
         if !before.trim().is_empty() && EXAMPLES.iter().all(|each| each.text != before) {
             replaced.set(Some((before, page.mode.get_untracked())));
         }
-        page.text.set(example.text.to_string());
+        desk.text.set(example.text.to_string());
         page.mode.set(example.mode);
         if let Some(input) = input.get_untracked() {
             let _ = input.focus();
@@ -60,7 +62,7 @@ pub fn PromptPanel(
     };
     let undo = move |_| {
         if let Some((text, mode)) = replaced.get_untracked() {
-            page.text.set(text);
+            desk.text.set(text);
             page.mode.set(mode);
             replaced.set(None);
         }
@@ -93,9 +95,9 @@ pub fn PromptPanel(
                     Mode::Chat => "Ask the model something",
                     Mode::Plain => "Begin a text; the model continues it",
                 }
-                prop:value=page.text
+                prop:value=desk.text
                 on:input:target=move |event| {
-                    page.text.set(event.target().value());
+                    desk.text.set(event.target().value());
                     replaced.set(None);
                 }
                 on:keydown=move |event| {
@@ -145,7 +147,7 @@ fn ModeSwitch() -> impl IntoView {
 /// Run, Stop and the status line.
 #[component]
 fn RunRow(runs: Runs) -> impl IntoView {
-    let page: Page = expect_context();
+    let desk: Desk = expect_context();
     let run_button = NodeRef::<Button>::new();
     let stop_button = NodeRef::<Button>::new();
     let active = Memo::new(move |_| runs.phase.with(Phase::is_active));
@@ -165,7 +167,7 @@ fn RunRow(runs: Runs) -> impl IntoView {
             let _ = to.focus();
         }
     });
-    let label = move || match page.model.download() {
+    let label = move || match desk.model.download() {
         Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
         None => "Run".into(),
     };

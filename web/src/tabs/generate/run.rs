@@ -16,6 +16,7 @@ use super::texts::Before;
 use super::tree::Tree;
 use super::{candidates, explain};
 use crate::components::token_stream::{Kept, Token, TokenStream};
+use crate::desk::Desk;
 use crate::engine_client::Events;
 use crate::fragment::Mode;
 use crate::model::{LoadEnd, now_seconds};
@@ -25,6 +26,7 @@ use crate::page::{Page, Problem};
 #[derive(Clone, Copy)]
 pub struct Runs {
     pub(super) page: Page,
+    pub(super) desk: Desk,
     /// How far it is.
     pub phase: RwSignal<Phase>,
     /// The text that is shown.
@@ -64,6 +66,8 @@ pub struct Asked {
     pub settings: GenerateSettings,
     /// The model that wrote it.
     pub model: String,
+    /// The engine's name for that model.
+    pub handle: u32,
 }
 
 impl Asked {
@@ -86,7 +90,7 @@ pub enum Into {
 
 impl Runs {
     /// Nothing has run yet; the recorded example stands in.
-    pub fn new(page: Page) -> Self {
+    pub fn new(page: Page, desk: Desk) -> Self {
         // The lens of a token leads back to the runs, for its history and its branches.
         let runs = StoredValue::new(None::<Self>);
         let explain = move |token: &Token, subject| {
@@ -98,8 +102,9 @@ impl Runs {
         };
         let made = Self {
             page,
+            desk,
             phase: RwSignal::new(Phase::Idle),
-            written: TokenStream::new("generate-token", page.lens, explain),
+            written: TokenStream::new("generate-token", desk.lens, explain),
             tree: RwSignal::new(Tree::default()),
             what_if: RwSignal::new(GenerateSettings::default()),
             // On a phone they would hide what they redraw.
@@ -119,7 +124,7 @@ impl Runs {
 
     /// Starts a run with what the page shows; a run under way ends.
     pub fn start(self) {
-        let text = self.page.text.get_untracked();
+        let text = self.desk.text.get_untracked();
         if text.trim().is_empty() {
             let sentence = "The prompt is empty; type something or pick an example.".into();
             let problem = Problem {
@@ -128,7 +133,7 @@ impl Runs {
             };
             // What is under way goes on.
             if self.phase.with_untracked(Phase::is_active) {
-                return self.page.problem.set(Some(problem));
+                return self.desk.problem.set(Some(problem));
             }
             return self.fail(problem);
         }
@@ -169,7 +174,7 @@ impl Runs {
     /// Starts a run if that needs no download; otherwise the button keeps asking.
     pub fn start_if_cached(self) {
         spawn_local(async move {
-            if untrack(|| self.page.model.is_ready()) || self.page.model.ask_cached().await {
+            if untrack(|| self.desk.model.is_ready()) || self.desk.model.ask_cached().await {
                 self.start();
             } else {
                 self.page.notices.say("The link asks to run at once; press Run, as the model has to be downloaded first.");
@@ -183,14 +188,14 @@ impl Runs {
             // Should the load be over at this moment, nothing is to be written all the same.
             self.run.update_value(|run| *run += 1);
             self.phase.set(Phase::Idle);
-            self.page.model.cancel_load();
+            self.desk.model.cancel_load();
         }
         self.stop_writing();
     }
 
     fn stop_writing(self) {
         if let Some(request) = self.request.get_value() {
-            self.page.model.cancel(request);
+            self.desk.model.cancel(request);
         }
     }
 
@@ -200,9 +205,9 @@ impl Runs {
 
     /// The model, loaded if need be; nothing if the run is over.
     async fn model(self, run: u32) -> Option<ModelInfo> {
-        self.page.problem.set(None);
+        self.desk.problem.set(None);
         self.phase.set(Phase::Loading);
-        match self.page.model.ensure().await {
+        match self.desk.model.ensure().await {
             _ if !self.is_current(run) => return None,
             Ok(info) => return Some(info),
             Err(LoadEnd::Cancelled) => self.phase.set(Phase::Idle),
@@ -222,11 +227,12 @@ impl Runs {
             mode,
             settings,
             model: info.id,
+            handle: info.handle,
         };
         self.send(run, asked, Into::NewText(steps)).await;
     }
 
-    async fn go(self, run: u32, asked: Asked, into: Into) {
+    async fn go(self, run: u32, mut asked: Asked, into: Into) {
         let Some(info) = self.model(run).await else {
             return;
         };
@@ -237,6 +243,7 @@ impl Runs {
                 detail: format!("{} is loaded, {} wrote it", info.id, asked.model),
             });
         }
+        asked.handle = info.handle;
         self.send(run, asked, into).await;
     }
 
@@ -257,7 +264,8 @@ impl Runs {
                 }
             }),
         };
-        let events = self.page.model.request(Request::Generate {
+        let events = self.desk.model.request(Request::Generate {
+            model: asked.handle,
             prompt: asked.prompt(),
             settings: asked.settings.clone(),
             branch,
@@ -298,7 +306,7 @@ impl Runs {
                     }
                     self.phase.set(Phase::Reading { done: 0, total });
                 }
-                Event::Moved { model, notice } => self.page.model.moved(model, &notice),
+                Event::Moved { model, notice } => self.desk.model.moved(model, &notice),
                 Event::Prefill { done, total } => self.phase.set(Phase::Reading { done, total }),
                 Event::Token {
                     index,
@@ -350,7 +358,7 @@ impl Runs {
 
     fn fail(self, problem: Problem) {
         self.phase.set(Phase::Failed);
-        self.page.problem.set(Some(problem));
+        self.desk.problem.set(Some(problem));
     }
 }
 

@@ -1,0 +1,244 @@
+//! Running texts to look at their attention, and looking.
+
+use glassformer_tasks::TaskError;
+use glassformer_tasks::attention::{AttentionRun, Focus, MOST_TOKENS};
+use glassformer_text::SpecialTokens;
+use web_time::Instant;
+
+use crate::engine::Engine;
+use crate::protocol::attention::{AttentionSummary, MapOf, bytes};
+use crate::protocol::{Event, PromptToken};
+use crate::ready::Ready;
+use crate::{Cancel, EngineError, yield_now};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Texts that can be looked at at once: two, to compare them.
+const MOST_RUNS: usize = 2;
+
+/// No vocabulary known has tokens of more bytes; encoding takes far more memory than text.
+const LONGEST_TOKEN: usize = 256;
+
+/// Tokens of a text or a pair, cut where they are too many.
+struct Encoded {
+    ids: Vec<u32>,
+    types: Vec<u32>,
+    special: Vec<bool>,
+    second: Option<usize>,
+    of: usize,
+    more: bool,
+}
+
+impl Ready {
+    /// The tokens of a text, and of a second sentence behind it.
+    fn encode_pair(&self, text: &str, pair: Option<&str>) -> Result<Encoded> {
+        let tokenizer = &self.loaded.tokenizer;
+        if text.trim().is_empty() {
+            return Err(TaskError::EmptyPrompt.into());
+        }
+        let most_bytes = MOST_TOKENS * LONGEST_TOKEN;
+        let more = text.len() > most_bytes || pair.is_some_and(|pair| pair.len() > most_bytes);
+        let encode = |text: &str| {
+            let end = text.floor_char_boundary(most_bytes.min(text.len()));
+            tokenizer.encode(&text[..end], SpecialTokens::Add)
+        };
+        let mut ids = encode(text)?;
+        let mut types = vec![0; ids.len()];
+        let second = pair.filter(|pair| !pair.trim().is_empty());
+        let second = second.map(|_| ids.len());
+        if let (Some(pair), Some(_)) = (pair, second) {
+            let mut behind = encode(pair)?;
+            // One opening token is enough for both.
+            if behind.len() > 1 && behind.first().is_some_and(|id| tokenizer.is_special(*id)) {
+                behind.remove(0);
+            }
+            types.extend(behind.iter().map(|_| 1));
+            ids.extend(behind);
+        }
+        if ids.is_empty() {
+            return Err(TaskError::NoTokens.into());
+        }
+        let of = ids.len();
+        let most = MOST_TOKENS.min(self.loaded.context);
+        if of > most {
+            // The token that ends a text stays at its end.
+            let last = ids[of - 1];
+            ids.truncate(most);
+            types.truncate(most);
+            if tokenizer.is_special(last) {
+                ids[most - 1] = last;
+            }
+        }
+        let special = ids.iter().map(|id| tokenizer.is_special(*id)).collect();
+        Ok(Encoded {
+            second: second.filter(|at| *at < ids.len()),
+            ids,
+            types,
+            special,
+            of,
+            more,
+        })
+    }
+
+    fn tokens(&self, ids: &[u32]) -> Vec<PromptToken> {
+        let tokenizer = &self.loaded.tokenizer;
+        let token = |&id: &u32| PromptToken {
+            id,
+            text: tokenizer.token_text(id),
+            special: tokenizer.is_special(id),
+        };
+        ids.iter().map(token).collect()
+    }
+
+    fn begin(&mut self, run: u32, encoded: &Encoded) -> Result<()> {
+        while self.runs.len() >= MOST_RUNS {
+            let (_, old) = self.runs.remove(0);
+            old.close(self.exec.as_mut());
+        }
+        let started = AttentionRun::start(
+            &self.loaded.model,
+            self.exec.as_mut(),
+            encoded.ids.clone(),
+            encoded.types.clone(),
+            encoded.special.clone(),
+        )?;
+        self.runs.push((run, started));
+        Ok(())
+    }
+
+    /// Runs a text that was begun; it is dropped on cancel and on errors.
+    async fn finish(
+        &mut self,
+        run: u32,
+        emit: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let done = self.run_all(run, emit, cancel).await;
+        if done.is_err() {
+            self.drop_run(run);
+        }
+        done
+    }
+
+    fn drop_run(&mut self, run: u32) {
+        let exec = self.exec.as_mut();
+        self.runs.retain(|(id, each)| {
+            if *id == run {
+                each.close(exec);
+            }
+            *id != run
+        });
+    }
+
+    async fn run_all(
+        &mut self,
+        run: u32,
+        emit: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        loop {
+            cancel.check()?;
+            let found = self.runs.iter_mut().find(|(id, _)| *id == run);
+            let (_, text) = found.ok_or(EngineError::RunDropped)?;
+            text.step(self.exec.as_mut()).await?;
+            let (done, total) = text.progress();
+            let [done, total] = [done, total].map(|n| n as u32);
+            emit(Event::Prefill { done, total });
+            if done == total {
+                return Ok(());
+            }
+            yield_now().await;
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a text, or a pair of sentences, and keeps what every head looked at under the number
+    /// `run`. The engine keeps two of them for each model.
+    ///
+    /// # Errors
+    /// If nothing is loaded, the text is empty, the model has no attention, or on cancel.
+    pub async fn attend(
+        &mut self,
+        run: u32,
+        text: &str,
+        pair: Option<&str>,
+        emit: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<AttentionSummary> {
+        let start = Instant::now();
+        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
+        let encoded = ready.encode_pair(text, pair)?;
+        yield_now().await;
+        loop {
+            ready.begin(run, &encoded)?;
+            match ready.finish(run, emit, cancel).await {
+                Ok(()) => break,
+                Err(EngineError::Task(TaskError::Exec(error))) if error.is_of_device() => {
+                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
+                    ready.move_to(place, cancel).await?;
+                    let model = ready.info.clone();
+                    emit(Event::Moved { model, notice });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let found = ready.runs.iter().find(|(id, _)| *id == run);
+        let (_, text) = found.ok_or(EngineError::RunDropped)?;
+        let (side, thumbnails) = text.thumbnails();
+        Ok(AttentionSummary {
+            tokens: ready.tokens(&encoded.ids),
+            second: encoded.second.map(|at| at as u32),
+            of: encoded.of as u32,
+            more: encoded.more,
+            shape: text.layout().into(),
+            side: side as u32,
+            thumbnails: bytes(&thumbnails),
+            stats: text.stats(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// What was looked at in a run, `[n, n]`: rows are queries.
+    ///
+    /// # Errors
+    /// If the run is not in memory any more, or there is no such layer or head.
+    pub async fn attention_map(&mut self, run: u32, of: MapOf) -> Result<Vec<f32>> {
+        let (ready, at) = self.run(run)?;
+        let (exec, text) = (ready.exec.as_mut(), &mut ready.runs[at].1);
+        Ok(match of {
+            MapOf::Head { layer, head } => text.map(exec, layer as usize, head as usize).await?,
+            MapOf::Rollout { layer } => text.rollout(exec, layer as usize).await?,
+        })
+    }
+
+    /// One query of one head of a run, all the way.
+    ///
+    /// # Errors
+    /// As [`Self::attention_map`].
+    pub async fn attention_focus(
+        &mut self,
+        run: u32,
+        layer: u32,
+        head: u32,
+        from: u32,
+    ) -> Result<Focus> {
+        let (ready, at) = self.run(run)?;
+        let (exec, text) = (ready.exec.as_mut(), &ready.runs[at].1);
+        let [layer, head, from] = [layer, head, from].map(|n| n as usize);
+        Ok(text.focus(exec, layer, head, from).await?)
+    }
+
+    /// The model that holds a run, which counts as used, and the run's place there.
+    fn run(&mut self, run: u32) -> Result<(&mut Ready, usize)> {
+        let holds = |ready: &Ready| ready.runs.iter().position(|(id, _)| *id == run);
+        let found = self.models.iter().find_map(|ready| {
+            let at = holds(ready)?;
+            Some((ready.info.handle, at))
+        });
+        let (handle, at) = found.ok_or(EngineError::RunDropped)?;
+        self.choose(handle)?;
+        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
+        Ok((ready, at))
+    }
+}

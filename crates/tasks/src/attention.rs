@@ -1,0 +1,410 @@
+//! Attention, looked at: runs a text once, keeps what every head looked at, and explains any cell
+//! from the numbers the model computed.
+
+mod heads;
+mod layout;
+mod rollout;
+
+use std::rc::Rc;
+
+use glassformer_graph::{Executor, Input, Model, NodeId, Run, SessionId, Tap, TapPolicy, Tensor};
+
+pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, THUMBNAIL, Tokens};
+pub use self::layout::{LayerNodes, Layout};
+use crate::{PREFILL_CHUNK, TaskError};
+
+type Result<T, E = TaskError> = std::result::Result<T, E>;
+
+/// Most tokens that are looked at: a longer text is cut, and said to be.
+pub const MOST_TOKENS: usize = 512;
+
+/// Bytes of maps that are kept. SmolLM2's 270 heads take 141 MB at 512 tokens, as a causal row has
+/// no weights behind its own position. Layers beyond that are run again when they are looked at.
+pub const KEPT_BYTES: usize = 160 << 20;
+
+/// A text that was run, and what its heads looked at.
+#[derive(Debug)]
+pub struct AttentionRun {
+    model: Rc<Model>,
+    layout: Layout,
+    session: SessionId,
+    ids: Vec<u32>,
+    types: Vec<u32>,
+    special: Vec<bool>,
+    /// Tokens run so far.
+    done: usize,
+    heads: Vec<HeadSums>,
+    kept: Vec<LayerMaps>,
+    /// How many layers' maps fit.
+    most_kept: usize,
+}
+
+/// The maps of one layer, as far as they have been run.
+#[derive(Clone, Debug)]
+struct LayerMaps {
+    layer: usize,
+    /// One a head: the rows behind each other, those of a causal model without what they may not
+    /// see.
+    heads: Vec<Vec<f32>>,
+}
+
+/// One query of one head, all the way: every number is a tap of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Focus {
+    /// `[head_dim]`.
+    pub query: Vec<f32>,
+    /// `[keys, head_dim]`.
+    pub keys: Vec<f32>,
+    /// `[keys, head_dim]`.
+    pub values: Vec<f32>,
+    /// `[keys]`, scaled and masked.
+    pub scores: Vec<f32>,
+    /// `[keys]`, summing to one.
+    pub probs: Vec<f32>,
+    /// `[heads · head_dim]`: what all heads of the layer read, behind each other.
+    pub context: Vec<f32>,
+    /// `[hidden]`: after the output matrix.
+    pub output: Vec<f32>,
+}
+
+impl AttentionRun {
+    /// A run of these tokens, in a session of its own. `types` are 0, and 1 in a second sentence.
+    ///
+    /// # Errors
+    /// If the model has no attention over its own text, or there are no tokens.
+    pub fn start(
+        model: &Rc<Model>,
+        exec: &mut dyn Executor,
+        ids: Vec<u32>,
+        types: Vec<u32>,
+        special: Vec<bool>,
+    ) -> Result<Self> {
+        let layout = Layout::find(model)?;
+        let n = ids.len();
+        if n == 0 || n > MOST_TOKENS || types.len() != n || special.len() != n {
+            return Err(TaskError::NoTokens);
+        }
+        let cells = if layout.causal {
+            n * (n + 1) / 2
+        } else {
+            n * n
+        };
+        let layer_bytes = (layout.heads * cells * size_of::<f32>()).max(1);
+        Ok(Self {
+            session: exec.open(1, n)?,
+            heads: vec![HeadSums::new(n); layout.layers.len() * layout.heads],
+            kept: Vec::new(),
+            most_kept: (KEPT_BYTES / layer_bytes).clamp(1, layout.layers.len()),
+            model: Rc::clone(model),
+            layout,
+            ids,
+            types,
+            special,
+            done: 0,
+        })
+    }
+
+    /// Where the model's attention is.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The tokens that are run.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Tokens run so far, and all.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.done, self.ids.len())
+    }
+
+    /// Ends it.
+    pub fn close(&self, exec: &mut dyn Executor) {
+        exec.close(self.session);
+    }
+
+    /// Runs some of the tokens and gathers what every head looked at.
+    ///
+    /// # Errors
+    /// From the executor.
+    pub async fn step(&mut self, exec: &mut dyn Executor) -> Result<()> {
+        let all: Vec<usize> = (0..self.layout.layers.len()).collect();
+        let first = self.done;
+        let count = self.run_some(exec, first, &all)?;
+        let tokens = Tokens {
+            ids: &self.ids,
+            special: &self.special,
+        };
+        for layer in all {
+            let rows = self.layer_rows(exec, layer).await?;
+            let keep = layer < self.most_kept;
+            if keep && first == 0 {
+                self.kept.push(LayerMaps::new(layer, self.layout.heads));
+            }
+            for head in 0..self.layout.heads {
+                for r in 0..count {
+                    let i = first + r;
+                    let row = seen(&rows, &self.layout, head, r, i);
+                    self.heads[layer * self.layout.heads + head].row(i, row, tokens);
+                    if keep {
+                        self.kept[layer].heads[head].extend_from_slice(row);
+                    }
+                }
+            }
+        }
+        self.done = first + count;
+        Ok(())
+    }
+
+    /// Runs tokens from `first` on with taps on the probabilities of some layers; says how many.
+    fn run_some(&self, exec: &mut dyn Executor, first: usize, layers: &[usize]) -> Result<usize> {
+        // Whoever sees both ways sees everything at once.
+        let most = if self.layout.appends {
+            PREFILL_CHUNK
+        } else {
+            self.ids.len()
+        };
+        let count = most.min(self.ids.len() - first);
+        let tap = |&layer: &usize| self.layout.layers[layer].probs;
+        let taps: Vec<NodeId> = layers.iter().map(tap).collect();
+        self.run(exec, self.session, first..first + count, &taps)?;
+        Ok(count)
+    }
+
+    fn run(
+        &self,
+        exec: &mut dyn Executor,
+        session: SessionId,
+        tokens: std::ops::Range<usize>,
+        nodes: &[NodeId],
+    ) -> Result<()> {
+        let lengths = [tokens.len() as u32];
+        let given: [(&str, &[u32]); 4] = [
+            ("ids", &self.ids[tokens.clone()]),
+            ("types", &self.types[tokens]),
+            ("lengths", &lengths),
+            // Nobody reads logits.
+            ("rows", &[]),
+        ];
+        let graph = self.model.entry(&self.layout.entry)?;
+        let has = |(name, _): &(&str, &[u32])| graph.find(name).is_some();
+        let inputs: Vec<Input<'_>> = given
+            .into_iter()
+            .filter(has)
+            .map(|(name, data)| Input { name, data })
+            .collect();
+        let taps: Vec<Tap> = nodes
+            .iter()
+            .map(|&node| Tap {
+                node,
+                policy: TapPolicy::Last,
+            })
+            .collect();
+        exec.run(Run {
+            session,
+            entry: &self.layout.entry,
+            inputs: &inputs,
+            taps: &taps,
+        })?;
+        Ok(())
+    }
+
+    /// The rows of a layer that the last run computed, `[heads, rows, keys]`.
+    async fn layer_rows(&self, exec: &dyn Executor, layer: usize) -> Result<Tensor> {
+        let node = self.layout.layers[layer].probs;
+        read(exec, self.session, &self.layout.entry, node, &[0]).await
+    }
+
+    /// The averages of all heads, `[layers, heads]`.
+    pub fn stats(&self) -> Vec<HeadStats> {
+        self.heads.iter().map(HeadSums::stats).collect()
+    }
+
+    /// Side of a thumbnail, and all of them, `[layers, heads, side, side]`.
+    pub fn thumbnails(&self) -> (usize, Vec<f32>) {
+        let all = self.heads.iter().flat_map(|head| head.thumbnail());
+        (self.ids.len().min(THUMBNAIL), all.copied().collect())
+    }
+
+    /// Whether a layer's maps are here; otherwise looking at it runs the text again.
+    pub fn has(&self, layer: usize) -> bool {
+        self.kept.iter().any(|maps| maps.layer == layer)
+    }
+
+    /// What one head looked at, `[n, n]`: rows are queries, and 0 stands where a query may not look.
+    ///
+    /// # Errors
+    /// If there is no such head, or from the executor when the layer has to be run again.
+    pub async fn map(
+        &mut self,
+        exec: &mut dyn Executor,
+        layer: usize,
+        head: usize,
+    ) -> Result<Vec<f32>> {
+        self.layout.check(layer, head)?;
+        self.fetch(exec, layer).await?;
+        let maps = self.kept.iter().find(|maps| maps.layer == layer);
+        let maps = maps.ok_or(TaskError::NoAttention)?;
+        Ok(square(
+            &maps.heads[head],
+            self.ids.len(),
+            self.layout.causal,
+        ))
+    }
+
+    /// The rollout of the layers up to and with `layer`, `[n, n]`.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub async fn rollout(&mut self, exec: &mut dyn Executor, layer: usize) -> Result<Vec<f32>> {
+        self.layout.check(layer, 0)?;
+        let (n, causal) = (self.ids.len(), self.layout.causal);
+        let mut rolled = rollout::identity(n);
+        for each in 0..=layer {
+            self.fetch(exec, each).await?;
+            let maps = self.kept.iter().find(|maps| maps.layer == each);
+            let maps = maps.ok_or(TaskError::NoAttention)?;
+            let maps: Vec<Vec<f32>> = maps
+                .heads
+                .iter()
+                .map(|rows| square(rows, n, causal))
+                .collect();
+            rollout::roll(&mut rolled, &maps, n);
+        }
+        Ok(rolled)
+    }
+
+    /// Runs the text again for a layer that did not fit, in place of the one fetched last.
+    async fn fetch(&mut self, exec: &mut dyn Executor, layer: usize) -> Result<()> {
+        if self.has(layer) {
+            return Ok(());
+        }
+        exec.truncate(self.session, 0)?;
+        let mut maps = LayerMaps::new(layer, self.layout.heads);
+        let mut first = 0;
+        while first < self.ids.len() {
+            let count = self.run_some(exec, first, &[layer])?;
+            let rows = self.layer_rows(exec, layer).await?;
+            for (head, out) in maps.heads.iter_mut().enumerate() {
+                for r in 0..count {
+                    out.extend_from_slice(seen(&rows, &self.layout, head, r, first + r));
+                }
+            }
+            first += count;
+        }
+        if self.kept.len() >= self.most_kept {
+            self.kept.pop();
+        }
+        self.kept.push(maps);
+        Ok(())
+    }
+
+    /// One query of one head, all the way.
+    ///
+    /// The position is run again with everything kept: alone, where the session holds what stands
+    /// before it, and else with its text.
+    ///
+    /// # Errors
+    /// If there is no such head or token, or from the executor.
+    pub async fn focus(
+        &self,
+        exec: &mut dyn Executor,
+        layer: usize,
+        head: usize,
+        from: usize,
+    ) -> Result<Focus> {
+        self.layout.check(layer, head)?;
+        if from >= self.ids.len() {
+            return Err(TaskError::NoSuchToken {
+                index: from,
+                tokens: self.ids.len(),
+            });
+        }
+        let nodes = self.layout.layers[layer];
+        let (session, tokens, row) = if self.layout.appends {
+            let session = exec.fork(self.session)?;
+            exec.truncate(session, from)?;
+            (session, from..from + 1, 0)
+        } else {
+            (exec.open(1, self.ids.len())?, 0..self.ids.len(), from)
+        };
+        let focus = match self.run(exec, session, tokens, &nodes.all()) {
+            Ok(()) => self.read_focus(exec, session, nodes, head, row).await,
+            Err(error) => Err(error),
+        };
+        exec.close(session);
+        focus
+    }
+
+    async fn read_focus(
+        &self,
+        exec: &dyn Executor,
+        session: SessionId,
+        nodes: LayerNodes,
+        head: usize,
+        row: usize,
+    ) -> Result<Focus> {
+        let entry = &self.layout.entry;
+        let of_kv_head = |tensor: Tensor| {
+            let (heads, dim) = (self.layout.kv_heads, self.layout.head_dim);
+            let at = self.layout.kv_head(head) * dim;
+            let keys = tensor.data.chunks_exact(heads * dim);
+            keys.flat_map(|key| &key[at..at + dim]).copied().collect()
+        };
+        let one = async |node, select: &[usize]| {
+            let tensor: Result<Tensor> = read(exec, session, entry, node, select).await;
+            tensor
+        };
+        Ok(Focus {
+            query: one(nodes.query, &[0, row, head]).await?.data,
+            keys: of_kv_head(one(nodes.key, &[0]).await?),
+            values: of_kv_head(one(nodes.value, &[0]).await?),
+            scores: one(nodes.scores, &[0, head, row]).await?.data,
+            probs: one(nodes.probs, &[0, head, row]).await?.data,
+            context: one(nodes.context, &[0, row]).await?.data,
+            output: one(nodes.output, &[0, row]).await?.data,
+        })
+    }
+}
+
+impl LayerMaps {
+    fn new(layer: usize, heads: usize) -> Self {
+        let heads = vec![Vec::new(); heads];
+        Self { layer, heads }
+    }
+}
+
+async fn read(
+    exec: &dyn Executor,
+    session: SessionId,
+    entry: &str,
+    node: NodeId,
+    select: &[usize],
+) -> Result<Tensor> {
+    let mut kept = exec.read(session, entry, node, select).await?;
+    kept.pop().ok_or(TaskError::NoAttention)
+}
+
+/// The weights of row `r` that stand for query `i`, of `[heads, rows, keys]`: those it may see.
+fn seen<'t>(rows: &'t Tensor, layout: &Layout, head: usize, r: usize, i: usize) -> &'t [f32] {
+    let keys = rows.shape.last().copied().unwrap_or(0);
+    let count = rows.shape.get(1).copied().unwrap_or(0);
+    let at = (head * count + r) * keys;
+    let end = if layout.causal { i + 1 } else { keys };
+    rows.data.get(at..at + end.min(keys)).unwrap_or_default()
+}
+
+/// Rows behind each other as `[n, n]`.
+fn square(rows: &[f32], n: usize, causal: bool) -> Vec<f32> {
+    if !causal {
+        return rows.to_vec();
+    }
+    let mut out = vec![0.0; n * n];
+    let mut at = 0;
+    for i in 0..n {
+        out[i * n..=i * n + i].copy_from_slice(&rows[at..=at + i]);
+        at += i + 1;
+    }
+    out
+}

@@ -1,0 +1,246 @@
+//! What a head does, in numbers: sums over its rows, gathered while the rows pass by.
+
+use serde::{Deserialize, Serialize};
+
+/// Most cells of a thumbnail's side.
+pub const THUMBNAIL: usize = 32;
+
+/// Averages over a head's queries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadStats {
+    /// Entropy of a row, in bits: 0 looks at one token, log₂ n at all alike.
+    pub entropy: f32,
+    /// Entropy over that of an even row, 0 to 1; over queries that see more than one token.
+    pub evenness: f32,
+    /// Distance to what is read, in tokens.
+    pub distance: f32,
+    /// Weight on the token itself.
+    pub own: f32,
+    /// Weight on the token before; over the queries that have one.
+    pub previous: f32,
+    /// Weight on the token behind, where it may be seen.
+    pub next: f32,
+    /// Weight on the first token; over the queries behind it.
+    pub first: f32,
+    /// Weight on special tokens other than the first.
+    pub special: f32,
+    /// Weight on other places of the same token, over the queries that see one.
+    pub same: f32,
+    /// How many queries see one.
+    pub same_count: u32,
+}
+
+/// What most of a head's weight is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Habit {
+    /// The token before.
+    Previous,
+    /// The token behind.
+    Next,
+    /// The token itself.
+    Own,
+    /// Other places of the same token.
+    SameWord,
+    /// The first token, which is free for whatever is not needed.
+    FirstToken,
+    /// Special tokens other than the first.
+    Special,
+    /// Everything, nearly alike.
+    Even,
+}
+
+/// A share of the weight from which a habit is named.
+pub const HABIT: f32 = 0.4;
+/// An evenness from which a head is said to look at everything alike.
+pub const EVEN: f32 = 0.85;
+
+impl HeadStats {
+    /// The habit with the largest number, if it is large enough, and that number.
+    pub fn habit(&self) -> Option<(Habit, f32)> {
+        let same = if self.same_count > 0 { self.same } else { 0.0 };
+        let shares = [
+            (Habit::Previous, self.previous),
+            (Habit::Next, self.next),
+            (Habit::Own, self.own),
+            (Habit::SameWord, same),
+            (Habit::FirstToken, self.first),
+            (Habit::Special, self.special),
+        ];
+        let largest = shares.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        let named = largest.filter(|(_, share)| *share >= HABIT);
+        named.or((self.evenness >= EVEN).then_some((Habit::Even, self.evenness)))
+    }
+}
+
+/// The tokens the rows are about.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens<'a> {
+    /// Their ids.
+    pub ids: &'a [u32],
+    /// Which are special.
+    pub special: &'a [bool],
+}
+
+/// Sums of one head, and its thumbnail.
+#[derive(Clone, Debug)]
+pub struct HeadSums {
+    /// Side of the thumbnail.
+    side: usize,
+    /// `[side, side]`: the largest weight of each block of cells.
+    thumbnail: Vec<f32>,
+    sums: HeadStats,
+    rows: u32,
+    /// Queries with more than one token in sight, with one before, with one behind.
+    counts: [u32; 3],
+}
+
+impl HeadSums {
+    /// For a text of `n` tokens.
+    pub fn new(n: usize) -> Self {
+        let side = n.min(THUMBNAIL);
+        Self {
+            side,
+            thumbnail: vec![0.0; side * side],
+            sums: HeadStats::default(),
+            rows: 0,
+            counts: [0; 3],
+        }
+    }
+
+    /// Takes the weights of query `i`: those of the keys it may read, from the first on.
+    pub fn row(&mut self, i: usize, weights: &[f32], tokens: Tokens<'_>) {
+        let sums = &mut self.sums;
+        let (mut entropy, mut distance, mut special, mut same) = (0.0f64, 0.0f64, 0.0, 0.0);
+        let mut twins = 0;
+        let n = tokens.ids.len();
+        let block = |at: usize| at * self.side / n.max(1);
+        for (j, &p) in weights.iter().enumerate() {
+            let cell = &mut self.thumbnail[block(i) * self.side + block(j)];
+            *cell = cell.max(p);
+            if p > 0.0 {
+                entropy -= f64::from(p) * f64::from(p).log2();
+            }
+            distance += f64::from(p) * i.abs_diff(j) as f64;
+            if j > 0 && tokens.special[j] {
+                special += p;
+            }
+            if j != i && tokens.ids[j] == tokens.ids[i] {
+                same += p;
+                twins += 1;
+            }
+        }
+        self.rows += 1;
+        sums.entropy += entropy as f32;
+        sums.distance += distance as f32;
+        sums.special += special;
+        sums.own += weights.get(i).copied().unwrap_or(0.0);
+        if weights.len() > 1 {
+            sums.evenness += (entropy / (weights.len() as f64).log2()) as f32;
+            self.counts[0] += 1;
+        }
+        if i > 0 {
+            sums.previous += weights.get(i - 1).copied().unwrap_or(0.0);
+            sums.first += weights.first().copied().unwrap_or(0.0);
+            self.counts[1] += 1;
+        }
+        if let Some(p) = weights.get(i + 1) {
+            sums.next += p;
+            self.counts[2] += 1;
+        }
+        if twins > 0 {
+            sums.same += same;
+            sums.same_count += 1;
+        }
+    }
+
+    /// The averages.
+    pub fn stats(&self) -> HeadStats {
+        let mean = |sum: f32, count: u32| if count > 0 { sum / count as f32 } else { 0.0 };
+        let [several, later, before_last] = self.counts;
+        let sums = &self.sums;
+        HeadStats {
+            entropy: mean(sums.entropy, self.rows),
+            evenness: mean(sums.evenness, several),
+            distance: mean(sums.distance, self.rows),
+            own: mean(sums.own, self.rows),
+            previous: mean(sums.previous, later),
+            next: mean(sums.next, before_last),
+            first: mean(sums.first, later),
+            special: mean(sums.special, self.rows),
+            same: mean(sums.same, sums.same_count),
+            same_count: sums.same_count,
+        }
+    }
+
+    /// `[side, side]`, the largest weight of each block.
+    pub fn thumbnail(&self) -> &[f32] {
+        &self.thumbnail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(rows: &[&[f32]], ids: &[u32]) -> HeadStats {
+        let mut sums = HeadSums::new(ids.len());
+        let special = vec![false; ids.len()];
+        for (i, row) in rows.iter().enumerate() {
+            let special = &special;
+            sums.row(i, row, Tokens { ids, special });
+        }
+        sums.stats()
+    }
+
+    #[test]
+    fn a_head_that_follows_the_token_before() {
+        let stats = stats(&[&[1.0], &[1.0, 0.0], &[0.0, 0.75, 0.25]], &[5, 6, 7]);
+        assert_eq!(stats.previous, (1.0 + 0.75) / 2.0);
+        assert_eq!(stats.first, 0.5);
+        assert_eq!(stats.own, 1.25 / 3.0);
+        assert_eq!(stats.distance, (1.0 + 0.75) / 3.0);
+        assert_eq!(stats.habit(), Some((Habit::Previous, 0.875)));
+        assert_eq!((stats.same_count, stats.next), (0, 0.0));
+    }
+
+    #[test]
+    fn a_head_that_finds_the_same_word() {
+        let rows: [&[f32]; 3] = [&[1.0], &[0.5, 0.5], &[0.9, 0.0, 0.1]];
+        let stats = stats(&rows, &[5, 6, 5]);
+        assert_eq!((stats.same, stats.same_count), (0.9, 1));
+        assert_eq!(stats.habit().map(|(habit, _)| habit), Some(Habit::SameWord));
+    }
+
+    #[test]
+    fn an_even_head_in_bits() {
+        let row = [0.25f32; 4];
+        let stats = stats(&[&row, &row, &row, &row], &[1, 2, 3, 4]);
+        assert!((stats.entropy - 2.0).abs() < 1e-6 && (stats.evenness - 1.0).abs() < 1e-6);
+        assert_eq!(stats.habit().map(|(habit, _)| habit), Some(Habit::Even));
+    }
+
+    #[test]
+    fn a_thumbnail_keeps_the_largest_of_each_block() {
+        let n = 64;
+        let ids: Vec<u32> = (0..n).collect();
+        let special = vec![false; n as usize];
+        let mut sums = HeadSums::new(n as usize);
+        for i in 0..n as usize {
+            let mut row = vec![0.0; i + 1];
+            row[i] = 1.0;
+            sums.row(
+                i,
+                &row,
+                Tokens {
+                    ids: &ids,
+                    special: &special,
+                },
+            );
+        }
+        for (at, &cell) in sums.thumbnail().iter().enumerate() {
+            assert_eq!(cell, f32::from(at / THUMBNAIL == at % THUMBNAIL));
+        }
+    }
+}
