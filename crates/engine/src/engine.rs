@@ -17,6 +17,11 @@ use crate::protocol::{
 };
 use crate::{Cancel, EngineError, Files, heap_bytes, yield_now};
 
+mod fill_mask;
+mod look;
+
+pub use look::Seen;
+
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 /// Positions of prompt and answer together, unless asked otherwise: keys and values of
@@ -68,6 +73,7 @@ impl Ready {
             context: loaded.context as u32,
             max_context: loaded.max_context as u32,
             chat: loaded.tokenizer.chat_template().is_some(),
+            mask: loaded.mask(),
             backend: exec.backend().name().into(),
             precision: exec.precision().name().into(),
             why,

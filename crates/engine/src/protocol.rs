@@ -9,7 +9,14 @@
 use glassformer_graph::{KeptLogits, LOG_SUMS};
 use serde::{Deserialize, Serialize};
 
+mod masks;
+
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
+
+pub use masks::{
+    FilledMask, MaskAttention, MaskCut, MaskPredictions, MaskRequest, MaskResult, MaskToken,
+    Prediction,
+};
 
 /// A message with the id of the request it is, or answers. Id 0 is the worker's own news.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +57,14 @@ pub enum Request {
         /// by forcing its tokens in a text that starts anew. What is written is the same.
         #[serde(default)]
         branch: Branch,
+    },
+    /// Name the words behind masks. Answered by `Masked`, `Cancelled` or `Failed`; a newer request for
+    /// the same place replaces it.
+    FillMask {
+        /// Which of the texts that are looked at side by side, from 0.
+        place: u32,
+        /// What to fill.
+        request: MaskRequest,
     },
     /// Stop the load or generation with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load with `Cancelled`.
@@ -201,7 +216,12 @@ pub enum Event {
         /// Measured times.
         stats: GenerateStats,
     },
-    /// The load was cancelled; nothing was kept.
+    /// The words behind masks.
+    Masked {
+        /// All there is to see.
+        result: MaskResult,
+    },
+    /// The request was cancelled; nothing was kept.
     Cancelled,
     /// The request could not be carried out; the engine is still usable.
     Failed {
@@ -287,6 +307,9 @@ pub struct ModelInfo {
     pub max_context: u32,
     /// Whether it has a chat template.
     pub chat: bool,
+    /// Its mask, such as `[MASK]`, if it names the words behind masks.
+    #[serde(default)]
+    pub mask: Option<String>,
     /// "webgpu" or "cpu".
     pub backend: String,
     /// "exact" or "fast".

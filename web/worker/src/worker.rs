@@ -35,6 +35,8 @@ type Running = Rc<RefCell<Vec<(u32, Kind, Cancel)>>>;
 enum Kind {
     Load,
     Generate,
+    /// At this place.
+    FillMask(u32),
     Question,
 }
 
@@ -43,6 +45,7 @@ impl Kind {
         match request {
             Request::Load { .. } => Self::Load,
             Request::Generate { .. } => Self::Generate,
+            Request::FillMask { place, .. } => Self::FillMask(*place),
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
             }
@@ -53,7 +56,7 @@ impl Kind {
     fn replaces(self, older: Self) -> bool {
         match self {
             Self::Load => older != Self::Question,
-            Self::Generate => older == Self::Generate,
+            Self::Generate | Self::FillMask(_) => older == self,
             Self::Question => false,
         }
     }
@@ -203,6 +206,13 @@ impl Worker {
                     self.loaded = asked;
                 }
                 self.ready(id)
+            }
+            Request::FillMask { request, .. } => {
+                cancel.check()?;
+                let mut emit = |event| post(id, event);
+                let result = self.engine.fill_mask(&request, &mut emit, &cancel).await?;
+                post(id, Event::Masked { result });
+                Ok(())
             }
             Request::Generate { .. } if cancel.is_cancelled() => {
                 let (reason, text) = (FinishReason::Stopped, String::new());
