@@ -3,6 +3,8 @@
 export class Engine {
   #worker;
   #lastId = 0;
+  /** The handle of the model that was loaded last, which requests are for. */
+  model;
   /** What listens to the events of each request. */
   #listeners = new Map();
 
@@ -43,7 +45,9 @@ export class Engine {
   /** Loads a model of the manifest; gives `{ bytes, heapBytes, name }`. */
   async load({ model, backend, precision }) {
     const request = { type: "load", model: { kind: "manifest", id: model }, backend, precision };
-    const { bytes, heapBytes, backend: used, precision: computed, why } = (await this.ask(request, "ready")).model;
+    const { handle, bytes, heapBytes, backend: used, precision: computed, why } =
+      (await this.ask(request, "ready")).model;
+    this.model = handle;
     const how = used === "cpu" ? `, ${why.split(" on the ")[0]}` : "";
     return { bytes, heapBytes, name: `Glassformer (${used}, ${computed}${how})` };
   }

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use glassformer_engine::graph::NodeId;
-use glassformer_engine::protocol::{Branch, Event};
-use glassformer_engine::{Cancel, EngineError};
+use glassformer_engine::graph::{NodeId, Tensor};
+use glassformer_engine::protocol::{Branch, Event, MaskRequest, Prediction};
+use glassformer_engine::{Cancel, Engine, EngineError};
 use serde_json::json;
 
 use crate::model;
-use crate::options::{Common, Generate, Logits};
+use crate::options::{FillMask, Generate, Inspect, Logits};
 
 type Result = std::result::Result<(), EngineError>;
 
@@ -20,7 +20,7 @@ pub fn show(text: &str) {
 
 /// `glassformer generate`.
 pub async fn generate(args: &Generate) -> Result {
-    let mut engine = model::load(&args.common).await?;
+    let mut engine = model::load(&args.common, "generate").await?;
     let json = args.common.json;
     let (mut text, mut ids, mut tokens, mut finish) = (String::new(), vec![], vec![], None);
     let mut emit = |event: Event| {
@@ -80,7 +80,7 @@ pub async fn generate(args: &Generate) -> Result {
 
 /// `glassformer logits`.
 pub async fn logits(args: &Logits) -> Result {
-    let mut engine = model::load(&args.common).await?;
+    let mut engine = model::load(&args.common, "generate").await?;
     let found = engine.top_logits(&args.prompt.prompt(), args.top).await?;
     if args.common.json {
         let top = found
@@ -103,14 +103,112 @@ pub async fn logits(args: &Logits) -> Result {
     Ok(())
 }
 
+/// `glassformer fill-mask`.
+pub async fn fill_mask(args: &FillMask) -> Result {
+    let mut engine = model::load(&args.common, "fill-mask").await?;
+    let request = MaskRequest {
+        text: args.text.clone(),
+        pair: args.pair.clone(),
+        top: args.top,
+        fill: args.fill,
+        attention: false,
+    };
+    let found = engine
+        .fill_mask(&request, &mut |_| {}, &Cancel::default())
+        .await?;
+    for cut in &found.shortened {
+        eprintln!(
+            "Only the first {} bytes of sentence {} fit and were read.",
+            cut.bytes,
+            cut.sentence + 1
+        );
+    }
+    if found.unknown > 0 {
+        eprintln!("The vocabulary lacks {} of the tokens.", found.unknown);
+    }
+    if args.common.json {
+        let shown = |p: &Prediction| json!({"id": p.id, "token": p.token, "score": p.score});
+        let masks = found.masks.iter().map(|mask| {
+            let predictions = mask.predictions.iter().map(shown);
+            json!({"position": mask.position, "predictions": predictions.collect::<Vec<_>>()})
+        });
+        let filled = found.filled.iter().map(|filled| {
+            let (mask, with) = (filled.mask, shown(&filled.with));
+            json!({"mask": mask, "prediction": with})
+        });
+        let result = json!({
+            "masks": masks.collect::<Vec<_>>(),
+            "filled": args.fill.then(|| filled.collect::<Vec<_>>()),
+            "tokens": found.tokens.iter().map(|token| &token.text).collect::<Vec<_>>(),
+            "ids": found.tokens.iter().map(|token| token.id).collect::<Vec<_>>(),
+            "shortened": found.shortened,
+            "unknown": found.unknown,
+            "seconds": found.seconds,
+        });
+        show(&format!("{result}\n"));
+        return Ok(());
+    }
+    for (i, mask) in found.masks.iter().enumerate() {
+        show(&format!("mask {} (token {})\n", i + 1, mask.position));
+        for p in &mask.predictions {
+            show(&format!("  {:7.3} %  {}\n", p.score * 100.0, p.token));
+        }
+    }
+    if args.fill {
+        show("filled together, the surest first\n");
+    }
+    for filled in &found.filled {
+        let (p, mask) = (&filled.with, filled.mask + 1);
+        show(&format!(
+            "  {:7.3} %  {} in mask {mask}\n",
+            p.score * 100.0,
+            p.token
+        ));
+    }
+    Ok(())
+}
+
+/// `glassformer inspect --node`.
+async fn look(engine: &mut Engine, args: &Inspect, node: &str, text: &str) -> Result {
+    let seen = engine.look(text, args.pair.as_deref(), node).await?;
+    let Tensor { shape, data } = &seen.value;
+    if args.common.json {
+        let result = json!({
+            "entry": seen.entry,
+            "node": node,
+            "ids": seen.ids,
+            "shape": shape,
+            "values": data,
+        });
+        show(&format!("{result}\n"));
+        return Ok(());
+    }
+    show(&format!("{node} {shape:?} of {}\n", seen.entry));
+    let width = shape.last().copied().unwrap_or(1).max(1);
+    for (i, row) in data.chunks(width).enumerate() {
+        // Where in the leading axes this row is.
+        let (mut rest, mut at) = (i, Vec::new());
+        for len in shape.iter().rev().skip(1) {
+            at.insert(0, rest % (*len).max(1));
+            rest /= (*len).max(1);
+        }
+        let numbers: Vec<String> = row.iter().map(|x| x.to_string()).collect();
+        show(&format!("{at:?} {}\n", numbers.join(" ")));
+    }
+    Ok(())
+}
+
 /// `glassformer inspect`.
-pub async fn inspect(args: &Common) -> Result {
-    let engine = model::load(args).await?;
+pub async fn inspect(args: &Inspect) -> Result {
+    let mut engine = model::load(&args.common, "generate").await?;
+    if let (Some(node), Some(text)) = (&args.node, &args.text) {
+        return look(&mut engine, args, node, text).await;
+    }
     let (Some(info), Some(loaded)) = (engine.info(), engine.loaded()) else {
         return Err(EngineError::NoModel);
     };
     let model = &loaded.model;
-    if args.json {
+    if args.common.json {
         let tensors = loaded.tensors.iter().map(|t| {
             json!({"name": t.name, "shape": t.shape, "encoding": t.encoding.to_string(), "bytes": t.bytes})
         });

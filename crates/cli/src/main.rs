@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let done = futures::executor::block_on(async {
         match &options.command {
             Command::Generate(args) => commands::generate(args).await,
+            Command::FillMask(args) => commands::fill_mask(args).await,
             Command::Logits(args) => commands::logits(args).await,
             Command::Inspect(args) => commands::inspect(args).await,
             Command::Quantize(args) => quantize::quantize(args).await,

@@ -6,17 +6,20 @@ use glassformer_engine::{Cancel, Engine, EngineError, Files, PathSource, Source,
 
 use crate::options::Common;
 
-/// Loads the model of the options.
-pub async fn load(common: &Common) -> Result<Engine, EngineError> {
-    let files = files(&common.model)?;
-    let name = registry::find(&common.model).map(|entry| entry.name.as_str());
+/// Loads the model of the options, or the default one of a task.
+pub async fn load(common: &Common, task: &str) -> Result<Engine, EngineError> {
+    let default = || registry::default_of(task).map(|entry| entry.id.clone());
+    let model = common.model.clone().or_else(default);
+    let model = model.ok_or(EngineError::NoModel)?;
+    let files = files(&model)?;
+    let name = registry::find(&model).map(|entry| entry.name.as_str());
     let mut engine = Engine::new();
     let (backend, precision) = (common.backend.into(), common.precision.into());
     let mut silent = |_, _, _| {};
     engine
         .load(
             &files,
-            &common.model,
+            &model,
             name,
             backend,
             precision,

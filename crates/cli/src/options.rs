@@ -19,10 +19,12 @@ pub struct Options {
 pub enum Command {
     /// Write text that continues a prompt.
     Generate(Generate),
+    /// Name the words behind [MASK].
+    FillMask(FillMask),
     /// Print the largest logits for the token after a prompt.
     Logits(Logits),
-    /// Describe a model: its tensors, states and the nodes of its graphs.
-    Inspect(Common),
+    /// Describe a model: its tensors, states and the nodes of its graphs, or the values of a node.
+    Inspect(Inspect),
     /// Round a Hugging Face folder's weights to 8 bits: one GGUF file, config and tokenizer inside.
     Quantize(Quantize),
 }
@@ -30,9 +32,10 @@ pub enum Command {
 /// What every command takes.
 #[derive(Args, Debug)]
 pub struct Common {
-    /// A model's id in the manifest, a Hugging Face folder, or a file.
-    #[arg(long, default_value = "smollm2-135m-instruct")]
-    pub model: String,
+    /// A model's id in the manifest, a Hugging Face folder, or a file; without it the default model of
+    /// the command.
+    #[arg(long)]
+    pub model: Option<String>,
     /// What computes.
     #[arg(long, value_enum, default_value = "cpu")]
     pub backend: Backend,
@@ -176,6 +179,41 @@ pub struct Quantize {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `inspect`.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    #[command(flatten)]
+    pub common: Common,
+    /// Print the values of the node of this name after a run of the text.
+    #[arg(long, requires = "text")]
+    pub node: Option<String>,
+    /// What to run.
+    #[arg(long, requires = "node")]
+    pub text: Option<String>,
+    /// A second sentence behind it.
+    #[arg(long, requires = "text")]
+    pub pair: Option<String>,
+}
+
+/// Options of `fill-mask`.
+#[derive(Args, Debug)]
+pub struct FillMask {
+    #[command(flatten)]
+    pub common: Common,
+    /// The text, with [MASK] where words are to be found.
+    #[arg(long)]
+    pub text: String,
+    /// A second sentence that the model reads behind it.
+    #[arg(long)]
+    pub pair: Option<String>,
+    /// How many words to print for each mask.
+    #[arg(long, default_value_t = 5)]
+    pub top: u32,
+    /// Also fill all masks together, the surest first.
+    #[arg(long)]
+    pub fill: bool,
 }
 
 /// Options of `logits`.

@@ -39,7 +39,7 @@ impl Ready {
         let most_bytes = MOST_TOKENS * LONGEST_TOKEN;
         let more = text.len() > most_bytes || pair.is_some_and(|pair| pair.len() > most_bytes);
         let encode = |text: &str| {
-            let end = text.floor_char_boundary(most_bytes.min(text.len()));
+            let end = floor_char_boundary(text, most_bytes);
             tokenizer.encode(&text[..end], SpecialTokens::Add)
         };
         let mut ids = encode(text)?;
@@ -241,4 +241,11 @@ impl Engine {
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         Ok((ready, at))
     }
+}
+
+/// The last boundary of characters at or before `most` bytes.
+fn floor_char_boundary(text: &str, most: usize) -> usize {
+    let most = most.min(text.len());
+    let boundary = (0..=most).rev().find(|&at| text.is_char_boundary(at));
+    boundary.unwrap_or(0)
 }

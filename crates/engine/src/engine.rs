@@ -18,6 +18,11 @@ use crate::protocol::{
 use crate::ready::Ready;
 use crate::{Cancel, EngineError, Files, yield_now};
 
+mod fill_mask;
+mod look;
+
+pub use look::Seen;
+
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 /// Positions of prompt and answer together, unless asked otherwise: keys and values of

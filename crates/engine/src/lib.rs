@@ -19,7 +19,7 @@ mod ready;
 pub mod registry;
 mod source;
 
-pub use engine::{DEFAULT_CONTEXT, Engine, TopLogits};
+pub use engine::{DEFAULT_CONTEXT, Engine, Seen, TopLogits};
 pub use error::EngineError;
 pub use executors::DeviceSwitch;
 #[cfg(not(target_arch = "wasm32"))]

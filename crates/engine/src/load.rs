@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Encoding, Executor, Model};
+use glassformer_graph::{Encoding, Executor, Model, Role};
 use glassformer_models::{Blueprint, bind_weights, registry};
 use glassformer_text::Tokenizer;
 use glassformer_weights::{FileStream, Header, Sink, TensorInfo, shard_index};
@@ -49,6 +49,15 @@ pub struct Loaded {
     pub bytes: u64,
     /// What the person should know.
     pub notice: Option<String>,
+}
+
+impl Loaded {
+    /// The model's mask, if it names the words behind masks.
+    pub fn mask(&self) -> Option<String> {
+        let encode = self.model.entries.get("encode")?;
+        encode.role(Role::Logits)?;
+        Some(self.tokenizer.token_text(self.tokenizer.mask_id()?))
+    }
 }
 
 /// Hears how many bytes have been read, of how many, and where they come from.

@@ -8,12 +8,18 @@
 //! described by serde: `{ id, body, files: [File] }`.
 
 pub mod attention;
+mod masks;
 
 use glassformer_graph::{KeptLogits, LOG_SUMS};
 use serde::{Deserialize, Serialize};
 
 use self::attention::{AttentionShape, AttentionSummary, FocusNumbers, MapOf};
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
+
+pub use masks::{
+    FilledMask, MaskAttention, MaskCut, MaskPredictions, MaskRequest, MaskResult, MaskToken,
+    Prediction,
+};
 
 /// A message with the id of the request it is, or answers. Id 0 is the worker's own news.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +90,16 @@ pub enum Request {
         head: u32,
         /// Index of the token that looks.
         from: u32,
+    },
+    /// Name the words behind masks. Answered by `Masked`, `Cancelled` or `Failed`; a newer request for
+    /// the same place replaces it.
+    FillMask {
+        /// The handle of a model in memory.
+        model: u32,
+        /// Which of the texts that are looked at side by side, from 0.
+        place: u32,
+        /// What to fill.
+        request: MaskRequest,
     },
     /// Stop the request with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load or text to look at with `Cancelled`.
@@ -255,6 +271,11 @@ pub enum Event {
         /// Every number on the way.
         numbers: FocusNumbers,
     },
+    /// The words behind masks.
+    Masked {
+        /// All there is to see.
+        result: MaskResult,
+    },
     /// The request was cancelled; nothing was kept.
     Cancelled,
     /// The request could not be carried out; the engine is still usable.
@@ -345,6 +366,9 @@ pub struct ModelInfo {
     pub attention: Option<AttentionShape>,
     /// Whether it has a chat template.
     pub chat: bool,
+    /// Its mask, such as `[MASK]`, if it names the words behind masks.
+    #[serde(default)]
+    pub mask: Option<String>,
     /// "webgpu" or "cpu".
     pub backend: String,
     /// "exact" or "fast".

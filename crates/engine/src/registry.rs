@@ -59,6 +59,11 @@ pub fn find(id: &str) -> Option<&'static ModelEntry> {
     manifest().iter().find(|entry| entry.id == id)
 }
 
+/// The manifest's first model for a task.
+pub fn default_of(task: &str) -> Option<&'static ModelEntry> {
+    manifest().iter().find(|entry| entry.task == task)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -92,5 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn the_generate_tab_has_a_default() {}
+    fn tabs_have_defaults() {
+        for task in ["generate", "fill-mask"] {
+            assert!(default_of(task).is_some(), "{task}");
+        }
+        assert_eq!(default_of("no-such-task"), None);
+    }
 }

@@ -68,6 +68,26 @@ pub enum TaskError {
         /// How many there are.
         tokens: usize,
     },
+    /// The model has no head that names words, or no mask to put in their place.
+    #[error(
+        "This model cannot name the word behind a mask; BERT's relatives with their masked-word head can."
+    )]
+    CannotFill,
+    /// No mask in the text.
+    #[error("There is no mask in the text: write {0} where a word is to be found.")]
+    NoMask(&'static str),
+    /// Nothing but masks.
+    #[error("There is nothing but masks: write some words around them.")]
+    OnlyMasks,
+    /// The vocabulary lacks everything that was written.
+    #[error("The model's vocabulary has none of these characters, so it would guess from nothing.")]
+    AllUnknown,
+    /// All masks stand where the text had to be cut.
+    #[error("The text is too long: only its first {kept} tokens fit, and no mask is among them.")]
+    MasksCut {
+        /// Tokens that fit.
+        kept: usize,
+    },
     /// The model computed something that is no number.
     #[error("The model computed values that are not numbers; its file may be damaged.")]
     NotFinite,

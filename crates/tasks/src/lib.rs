@@ -3,12 +3,14 @@
 
 pub mod attention;
 mod error;
+mod fill_mask;
 mod generation;
 mod ranking;
 mod sampling;
 mod stages;
 
 pub use error::TaskError;
+pub use fill_mask::{Filled, Filling, Masked, Predictions, Shortened};
 pub use generation::{
     Advance, Branch, FinishReason, Forced, GeneratedToken, Generation, Held, PREFILL_CHUNK, Step,
 };

@@ -150,6 +150,7 @@ fn special_ids(vocabulary: &GgufVocabulary) -> Result<SpecialIds, TextError> {
         eos: in_range("end", vocabulary.eos)?,
         unknown: in_range("unknown", vocabulary.unknown)?,
         padding: in_range("padding", vocabulary.padding)?,
+        mask: None,
     })
 }
 

@@ -15,6 +15,7 @@ struct TokenizerConfig {
     eos_token: Option<TokenName>,
     unk_token: Option<TokenName>,
     pad_token: Option<TokenName>,
+    mask_token: Option<TokenName>,
     add_bos_token: Option<bool>,
     add_eos_token: Option<bool>,
     chat_template: Option<ChatTemplates>,
@@ -96,11 +97,14 @@ impl Tokenizer {
             name.as_ref()
                 .and_then(|name| library.token_to_id(name.text()))
         };
+        // What BERT's relatives call them, where no tokenizer_config.json says.
+        let named = |names: &[&str]| names.iter().find_map(|name| library.token_to_id(name));
         let special = SpecialIds {
             bos: id(&config.bos_token),
             eos: id(&config.eos_token),
-            unknown: id(&config.unk_token),
+            unknown: id(&config.unk_token).or_else(|| named(&["[UNK]", "<unk>"])),
             padding: id(&config.pad_token),
+            mask: id(&config.mask_token).or_else(|| named(&["[MASK]", "<mask>"])),
         };
         // Most files add their special tokens themselves, in a post-processor; adding them again would double them.
         let added = library

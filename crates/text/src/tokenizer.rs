@@ -53,6 +53,7 @@ pub(crate) struct SpecialIds {
     pub eos: Option<u32>,
     pub unknown: Option<u32>,
     pub padding: Option<u32>,
+    pub mask: Option<u32>,
 }
 
 /// What a reader of some format has to find out.
@@ -200,6 +201,23 @@ impl Tokenizer {
                     .collect()
             }),
         }
+    }
+
+    pub(crate) fn library(&self) -> &tokenizers::Tokenizer {
+        &self.parts().library
+    }
+
+    pub(crate) fn special_ids(&self) -> SpecialIds {
+        self.parts().special
+    }
+
+    /// The tokens before and behind every text that the library does not put there itself.
+    pub(crate) fn added_around(&self) -> [Option<u32>; 2] {
+        let parts = self.parts();
+        [
+            parts.special.bos.filter(|_| parts.add_bos),
+            parts.special.eos.filter(|_| parts.add_eos),
+        ]
     }
 
     pub(crate) fn decoding(&self) -> Decoding {

@@ -39,6 +39,8 @@ enum Kind {
     Attend,
     /// Looks at what a text left behind.
     Look,
+    /// At this place.
+    FillMask(u32),
     Question,
 }
 
@@ -49,6 +51,7 @@ impl Kind {
             Request::Generate { .. } => Self::Generate,
             Request::Attend { .. } => Self::Attend,
             Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
+            Request::FillMask { place, .. } => Self::FillMask(*place),
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
             }
@@ -59,9 +62,10 @@ impl Kind {
     fn replaces(self, older: Self) -> bool {
         match self {
             Self::Load => !matches!(older, Self::Question | Self::Look),
-            Self::Generate => matches!(older, Self::Generate | Self::Attend),
+            Self::Generate => !matches!(older, Self::Load | Self::Question | Self::Look),
             // Two texts are compared side by side; the page cancels what it does not want.
             Self::Attend | Self::Look => older == Self::Generate,
+            Self::FillMask(_) => older == self || older == Self::Generate,
             Self::Question => false,
         }
     }
@@ -212,6 +216,14 @@ impl Worker {
                     self.loaded.extend(handle.map(|handle| (handle, order)));
                 }
                 self.ready(id)
+            }
+            Request::FillMask { model, request, .. } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let mut emit = |event| post(id, event);
+                let result = self.engine.fill_mask(&request, &mut emit, &cancel).await?;
+                post(id, Event::Masked { result });
+                Ok(())
             }
             Request::Generate { .. } if cancel.is_cancelled() => {
                 let (reason, text) = (FinishReason::Stopped, String::new());

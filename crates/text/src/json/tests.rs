@@ -171,3 +171,48 @@ proptest! {
         }
     }
 }
+
+/// Two sentences and a mask, as BERT's tokenizers encode them.
+#[test]
+fn pieces_know_their_place() {
+    let json = WORD_PIECE
+        .replace(
+            r##"{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}"##,
+            r###"{"type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                    {"SpecialToken": {"id": "[SEP]", "type_id": 0}}],
+                "pair": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                    {"SpecialToken": {"id": "[SEP]", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+                    {"SpecialToken": {"id": "[SEP]", "type_id": 1}}],
+                "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]},
+                    "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}"###,
+        )
+        .replace(
+            r#""added_tokens": ["#,
+            r#""added_tokens": [{"id": 9, "content": "[MASK]", "single_word": false, "lstrip": true, "rstrip": false, "normalized": false, "special": true},"#,
+        )
+        .replace(r#""love": 8"#, r#""love": 8, "[MASK]": 9"#);
+    let tokenizer = Tokenizer::from_json(json.as_bytes(), None).unwrap();
+    assert_eq!(tokenizer.mask_id(), Some(9));
+    assert_eq!(tokenizer.unknown_id(), Some(1));
+    let pieces = tokenizer.pieces("Wé [MASK] Playing", Some("we.")).unwrap();
+    let ids: Vec<u32> = pieces.iter().map(|piece| piece.id).collect();
+    assert_eq!(ids, [2, 6, 9, 4, 5, 3, 6, 7, 3]);
+    let types: Vec<u32> = pieces.iter().map(|piece| piece.type_id).collect();
+    assert_eq!(types, [0, 0, 0, 0, 0, 0, 1, 1, 1]);
+    let sentences: Vec<Option<usize>> = pieces.iter().map(|piece| piece.sentence).collect();
+    let (a, b) = (Some(0), Some(1));
+    assert_eq!(sentences, [None, a, a, a, a, None, b, b, None]);
+    // Bytes of the text as it was typed, the accent's included.
+    let spans: Vec<_> = pieces.iter().map(|piece| piece.span.clone()).collect();
+    assert_eq!(spans[1..5], [0..3, 3..10, 11..15, 15..18]);
+    assert_eq!(spans[6..8], [0..2, 2..3]);
+    assert_eq!(pieces[3].word, pieces[4].word);
+    assert_ne!(pieces[1].word, pieces[3].word);
+
+    let other = Tokenizer::from_json(json.replace("[MASK]", "<mask>").as_bytes(), None).unwrap();
+    assert_eq!(other.mask_id(), Some(9));
+    assert_eq!(other.with_own_masks("we [MASK]"), "we <mask>");
+    let none = Tokenizer::from_json(WORD_PIECE.as_bytes(), None).unwrap();
+    assert_eq!(none.mask_id(), None);
+}
