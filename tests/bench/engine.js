@@ -2,7 +2,8 @@
 
 export class Engine {
   #worker;
-  #lastId = 0;
+  /** Of the last request. */
+  lastId = 0;
   /** The handle of the model that was loaded last, which requests are for. */
   model;
   /** What listens to the events of each request. */
@@ -23,7 +24,7 @@ export class Engine {
   }
 
   #send(body) {
-    const id = ++this.#lastId;
+    const id = ++this.lastId;
     this.#worker.postMessage({ id, body });
     return id;
   }

@@ -6,8 +6,11 @@ use crate::workspace::Workspace;
 mod generate;
 pub mod gpu;
 mod gzip;
+mod masked;
 mod npm;
+mod python;
 mod spread;
+mod times;
 
 /// A measurement: its name, what it measures, and the function that takes the words after it.
 type Bench = (
@@ -27,6 +30,16 @@ const BENCHES: &[Bench] = &[
         "gpu",
         "single operations in Chromium, beside onnxruntime-web's WebGPU backend",
         gpu::run,
+    ),
+    (
+        "fill-mask",
+        "words behind a mask in Chromium, beside onnxruntime-web's backends",
+        masked::fill_mask,
+    ),
+    (
+        "attention",
+        "a text and what its heads looked at in Chromium, beside onnxruntime-web's backends",
+        masked::attention,
     ),
 ];
 

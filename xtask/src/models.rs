@@ -14,10 +14,28 @@ use crate::workspace::Workspace;
 const SCRIPT: &str = include_str!("weights.py");
 
 /// A file of `models/manifest.json`.
-struct Weights {
-    path: String,
-    bytes: u64,
+pub struct Weights {
+    /// Below the folder of the models.
+    pub path: String,
+    pub bytes: u64,
     sha256: String,
+}
+
+/// The first file of a model of the manifest.
+pub fn file_of(workspace: &Workspace, id: &str) -> Result<Weights> {
+    let path = workspace.root.join("models/manifest.json");
+    let text = std::fs::read_to_string(&path).map_err(file(&path))?;
+    let found = || {
+        let manifest: Value = serde_json::from_str(&text).ok()?;
+        let models = manifest["models"].as_array()?;
+        let model = models.iter().find(|model| model["id"] == id)?;
+        Some(Weights {
+            path: model["files"][0]["path"].as_str()?.to_owned(),
+            bytes: model["files"][0]["bytes"].as_u64()?,
+            sha256: model["files"][0]["sha256"].as_str()?.to_owned(),
+        })
+    };
+    found().ok_or_else(|| Error::State(format!("{} has no {id}", path.display())))
 }
 
 /// Sees to it that all files of the manifest are in the cache, whole and right.

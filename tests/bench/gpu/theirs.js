@@ -1,6 +1,6 @@
 // onnxruntime-web's WebGPU backend. Inputs and outputs stay in buffers on the device, made once.
 
-import * as ort from "./npm/onnxruntime-web/dist/ort.webgpu.min.mjs";
+import * as ort from "/npm/onnxruntime-web/dist/ort.webgpu.min.mjs";
 
 ort.env.wasm.numThreads = 1;
 

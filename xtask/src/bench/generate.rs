@@ -16,6 +16,8 @@
 //! ratio of a pair is steadier than either figure. wllama has no GPU backend, so there nothing is
 //! compared; `bench gpu` compares single operations.
 
+use std::path::Path;
+
 use glassformer_tests::browser::{Browser, SOFTWARE_WEBGPU};
 use serde_json::{Value, json};
 
@@ -27,7 +29,7 @@ use crate::step::{run as run_program, step};
 use crate::workspace::Workspace;
 use crate::{models, site, system};
 
-mod pages;
+pub(super) mod pages;
 mod report;
 mod shell;
 
@@ -133,7 +135,7 @@ impl Options {
 pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let options = Options::parse(workspace, words)?;
     models::ensure(workspace)?;
-    let weights = weights(workspace)?;
+    let weights = models::file_of(workspace, MODEL)?;
     let chrome = system::browser(workspace)?;
     let workload = options.workload;
     if workload.backend == "gpu" {
@@ -166,12 +168,9 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
         shell::measure(workspace, &program, workload, &prompt)
     })?;
 
-    let site = Site::serve(
-        workspace,
-        &options.site.dist,
-        &workspace.root.join("tests/bench"),
-        modules.as_deref().ok(),
-    )?;
+    let theirs = modules.as_deref().ok().map(|modules| ("/npm/", modules));
+    let theirs: Vec<(&str, &Path)> = theirs.into_iter().collect();
+    let site = Site::serve(workspace, &options.site.dist, &theirs)?;
     let browser = Browser::launch_with(&chrome, workload.flags).map_err(pages::failed)?;
     let (worker, files) = step("Opening the page", || site.open(&browser))?;
     let mut ours = step("Loading Glassformer in Chromium", || {
@@ -179,7 +178,12 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
             "worker": worker, "model": MODEL, "backend": workload.page, "precision": "auto",
         });
         let request = request(&prompt, workload);
-        Contender::open(&browser, &site.page("glassformer.html"), load, request)
+        Contender::open(
+            &browser,
+            &site.page("generate/glassformer.html"),
+            load,
+            request,
+        )
     })?;
     let mut theirs = modules.and_then(|_| {
         step("Loading wllama in Chromium", || {
@@ -187,7 +191,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
             let load = json!({ "url": url, "context": CONTEXT, "version": version });
             Contender::open(
                 &browser,
-                &site.page("wllama.html"),
+                &site.page("generate/wllama.html"),
                 load,
                 request(&prompt, workload),
             )
@@ -244,28 +248,6 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// The file with the model's weights.
-struct Weights {
-    /// Below the folder of the models.
-    path: String,
-    bytes: u64,
-}
-
-fn weights(workspace: &Workspace) -> Result<Weights> {
-    let path = workspace.root.join("models/manifest.json");
-    let text = std::fs::read_to_string(&path).map_err(file(&path))?;
-    let found = || {
-        let manifest: Value = serde_json::from_str(&text).ok()?;
-        let models = manifest["models"].as_array()?;
-        let model = models.iter().find(|model| model["id"] == MODEL)?;
-        Some(Weights {
-            path: model["files"][0]["path"].as_str()?.to_owned(),
-            bytes: model["files"][0]["bytes"].as_u64()?,
-        })
-    };
-    found().ok_or_else(|| Error::State(format!("{} has no {MODEL}", path.display())))
 }
 
 /// What a page is asked to write.

@@ -14,20 +14,21 @@
 //! the last row of the last result, which tells that the device has finished. No operation of
 //! theirs may go to the CPU. Both must compute the same numbers.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use glassformer_tests::browser::{self, Browser, SOFTWARE_WEBGPU};
 use glassformer_tests::server::Server;
 use serde_json::{Value, json};
 
+use super::python;
 use super::spread::Spread;
+use super::times::Times;
 use crate::arguments::Arguments;
-use crate::error::{Error, Result, file};
+use crate::error::{Error, Result};
 use crate::step::{run as run_program, run_logged, step};
 use crate::workspace::Workspace;
-use crate::{models, system, tools};
+use crate::{system, tools};
 
 /// Our side of the page.
 pub const PACKAGE: &str = "glassformer-bench-gpu";
@@ -75,7 +76,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let version = super::npm::version(&folder, "onnxruntime-web")?;
     let modules = super::npm::install(workspace, &folder, &format!("onnxruntime-web {version}"))?;
     let chrome = system::browser(workspace)?;
-    let cases = export(workspace, &folder, &made)?;
+    let cases = python::export(workspace, &folder, &made, &[])?;
     let ours = made.join("ours");
     if options.build {
         build(workspace, &options.profile, &ours)?;
@@ -138,38 +139,6 @@ fn failed(error: browser::Error) -> Error {
     Error::State(error.to_string())
 }
 
-/// Writes the models and numbers, unless this script and these packages wrote them before.
-fn export(workspace: &Workspace, folder: &Path, made: &Path) -> Result<PathBuf> {
-    let (script, wanted) = (folder.join("export.py"), folder.join("requirements.txt"));
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(file(path));
-    let stamp = read(&script)? + &read(&wanted)?;
-    let cases = made.join("cases");
-    let done = cases.join("exported.txt");
-    if std::fs::read_to_string(&done).is_ok_and(|before| before == stamp) {
-        return Ok(cases);
-    }
-    let python = models::python()?;
-    let packages = made.join("python");
-    step("Fetching the Python package onnx, once", || {
-        let mut pip = Command::new(python);
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check"])
-            .args(["--upgrade", "--only-binary=:all:", "--target"])
-            .arg(&packages)
-            .arg("--requirement")
-            .arg(&wanted);
-        let advice = "It needs the network and Python's pip (on Debian the package python3-pip).";
-        run_logged(&mut pip, &workspace.cache.join("logs/pip-onnx.log"), advice)
-    })?;
-    step("Writing the operations as ONNX models, once", || {
-        let mut export = Command::new(python);
-        export.env("PYTHONPATH", &packages).arg(&script).arg(&cases);
-        let log = workspace.cache.join("logs/export.log");
-        run_logged(&mut export, &log, "The messages above say why.")
-    })?;
-    std::fs::write(&done, &stamp).map_err(file(&done))?;
-    Ok(cases)
-}
-
 /// Builds our side of the page.
 fn build(workspace: &Workspace, profile: &str, into: &Path) -> Result<()> {
     let tools = tools::ensure(workspace)?;
@@ -198,20 +167,16 @@ fn build(workspace: &Workspace, profile: &str, into: &Path) -> Result<()> {
 
 /// One of those that computed a case; the first is ours.
 struct Contender {
-    name: String,
-    /// Of a run, by round.
-    milliseconds: Vec<f64>,
+    times: Times,
     /// The greatest difference of its results from ours, and the greatest of them.
     apart: Option<[f64; 2]>,
 }
 
 fn contenders(found: &Value) -> Option<Vec<Contender>> {
     let contender = |value: &Value| {
-        let times = value["milliseconds"].as_array()?.iter();
         let apart = [&value["difference"], &value["size"]].map(Value::as_f64);
         Some(Contender {
-            name: value["name"].as_str()?.to_owned(),
-            milliseconds: times.map(Value::as_f64).collect::<Option<_>>()?,
+            times: Times::of(value)?,
             apart: match apart {
                 [Some(difference), Some(size)] => Some([difference, size]),
                 _ => None,
@@ -219,12 +184,6 @@ fn contenders(found: &Value) -> Option<Vec<Contender>> {
         })
     };
     found.as_array()?.iter().map(contender).collect()
-}
-
-/// Our time to theirs, round by round.
-fn ratio(ours: &Contender, theirs: &Contender) -> Option<Spread> {
-    let rounds = ours.milliseconds.iter().zip(&theirs.milliseconds);
-    Spread::of(rounds.map(|(ours, theirs)| ours / theirs))
 }
 
 type Case = (String, Vec<Contender>);
@@ -256,18 +215,14 @@ fn table(measured: &[Case]) -> Vec<String> {
         "at most half",
     ];
     let mut lines = vec![row(titles.map(str::to_owned))];
-    let median = |contender: &Contender| {
-        let spread = Spread::of(contender.milliseconds.iter().copied());
-        spread.map_or_else(String::new, |spread| format!("{:.1}", spread.median))
-    };
     for (case, ours, theirs) in pairs(measured) {
-        let ratio = ratio(ours, theirs);
+        let ratio = ours.times.to(&theirs.times);
         let met = ratio.is_some_and(|ratio| ratio.median <= TARGET);
         lines.push(row([
             case.to_owned(),
-            theirs.name.clone(),
-            median(ours),
-            median(theirs),
+            theirs.times.name.clone(),
+            ours.times.median(),
+            theirs.times.median(),
             ratio.map_or_else(String::new, |ratio| ratio.show(2)),
             theirs
                 .apart
@@ -280,12 +235,12 @@ fn table(measured: &[Case]) -> Vec<String> {
 
 fn report(version: &str, adapter: &str, measured: &[Case]) -> Value {
     let pairs = pairs(measured).map(|(case, ours, theirs)| {
-        let ratio = ratio(ours, theirs);
+        let ratio = ours.times.to(&theirs.times);
         json!({
             "case": case,
-            "beside": theirs.name,
-            "ours_milliseconds": ours.milliseconds,
-            "theirs_milliseconds": theirs.milliseconds,
+            "beside": theirs.times.name,
+            "ours_milliseconds": ours.times.milliseconds,
+            "theirs_milliseconds": theirs.times.milliseconds,
             "ratio": ratio.map(Spread::json),
             "difference": theirs.apart.map(|[difference, _]| difference),
             "met": ratio.is_some_and(|ratio| ratio.median <= TARGET),
@@ -304,7 +259,7 @@ fn agree(measured: &[Case]) -> Result<()> {
         let close = |[difference, size]: [f64; 2]| difference <= TOLERANCE * size && size > 0.0;
         if !theirs.apart.is_some_and(close) {
             let apart = theirs.apart.map(|[difference, _]| difference);
-            let name = &theirs.name;
+            let name = &theirs.times.name;
             let what = format!("{case}: our numbers and those of {name} differ: {apart:?}");
             return Err(Error::State(what));
         }
@@ -314,7 +269,7 @@ fn agree(measured: &[Case]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{agree, contenders, pairs, ratio};
+    use super::{agree, contenders, pairs};
     use serde_json::json;
 
     fn case(difference: serde_json::Value) -> Vec<super::Case> {
@@ -329,7 +284,7 @@ mod tests {
     fn rounds_are_compared_with_themselves() {
         let measured = case(json!(0.0));
         let medians: Vec<_> = pairs(&measured)
-            .map(|(_, ours, theirs)| ratio(ours, theirs).map(|ratio| ratio.median))
+            .map(|(_, ours, theirs)| ours.times.to(&theirs.times).map(|ratio| ratio.median))
             .collect();
         assert_eq!(medians, [Some(0.375)]);
     }

@@ -38,16 +38,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// Serves them; `modules` is the folder `node_modules`, where wllama is.
-    pub fn serve(
-        workspace: &Workspace,
-        dist: &Path,
-        pages: &Path,
-        modules: Option<&Path>,
-    ) -> Result<Self> {
-        let models = workspace.models();
-        let mut mounts = vec![("/", dist), ("/models/", &models), ("/bench/", pages)];
-        mounts.extend(modules.map(|modules| ("/bench/npm/", modules)));
+    /// Serves them; `more` are folders of other engines, by where they are found.
+    pub fn serve(workspace: &Workspace, dist: &Path, more: &[(&str, &Path)]) -> Result<Self> {
+        let (models, pages) = (workspace.models(), workspace.root.join("tests/bench"));
+        let mut mounts = vec![("/", dist), ("/models/", &models), ("/bench/", &pages)];
+        mounts.extend(more);
         let server = Server::start(0, &mounts)
             .map_err(|e| Error::State(format!("no port can be served on: {e}")))?;
         Ok(Self {
@@ -56,9 +51,9 @@ impl Site {
         })
     }
 
-    /// The address of a page of this measurement.
+    /// The address of a page below `tests/bench/`.
     pub fn page(&self, name: &str) -> String {
-        format!("{}bench/generate/{name}", self.server.url())
+        format!("{}bench/{name}", self.server.url())
     }
 
     /// Opens the site as a person does, which starts the worker that suits the browser, and gives

@@ -25,7 +25,7 @@ OPSET = [helper.make_opsetid("", 21)]
 def weights(path):
     """Config and tensors, as the checkpoint names them."""
     reader = gguf.GGUFReader(path)
-    field = next(field for name, field in reader.fields.items() if name.endswith("config"))
+    field = reader.fields["glassformer.config.json"]
     config = json.loads(bytes(field.parts[field.data[0]]))
     tensors = {}
     for tensor in reader.tensors:
