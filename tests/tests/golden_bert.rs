@@ -1,10 +1,12 @@
 //! Small random models of BERT and its relatives: all their numbers, against PyTorch transformers
-//! (`tests/golden/bert/tiny.py`), on the CPU and on this machine's GPU.
+//! (`tests/golden/bert/tiny.py`), and the default model (`minilm.py`), on the CPU and on this machine's
+//! GPU.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod golden;
 
 use futures::executor::block_on;
+use glassformer_engine::{PathSource, registry};
 use glassformer_graph::{Input, NodeId, Precision, Role, Run, SessionId, Stack, Tap, Tensor};
 use golden::{Runner, Target, Worst, max_abs, max_diff};
 use serde::Deserialize;
@@ -159,6 +161,133 @@ fn compare(name: &str) {
         let mut model = golden::tiny_of("bert", name, target);
         for case in &golden.cases {
             check(name, &mut model, case, on);
+        }
+    }
+}
+
+/// What is compared of the default model; see the docstring of `minilm.py`.
+#[derive(Deserialize)]
+struct Default {
+    sha256: String,
+    cases: Vec<DefaultCase>,
+}
+
+#[derive(Deserialize)]
+struct DefaultCase {
+    text: String,
+    pair: Option<String>,
+    ids: Vec<u32>,
+    types: Vec<u32>,
+    hidden: DefaultHidden,
+    logits: Vec<Logits>,
+    attention: Vec<Vec<Vec<Vec<f32>>>>,
+}
+
+#[derive(Deserialize)]
+struct DefaultHidden {
+    positions: Vec<usize>,
+    layers: Vec<Vec<Vec<f32>>>,
+}
+
+#[derive(Deserialize)]
+struct Logits {
+    logsumexp: f64,
+    top: Vec<(usize, f32)>,
+}
+
+/// The default model's tolerances, each a few times the largest difference; attention is given in five
+/// digits.
+const DEFAULT: [f32; 3] = [5e-6, 5e-5, 2e-5];
+
+fn check_default(model: &mut Runner, case: &DefaultCase, on: &str) {
+    let [most_hidden, most_logits, most_attention] = DEFAULT.map(f64::from);
+    let mut logits = Worst::new(format!("{} on {on}: logits", case.text));
+    let mut hidden = Worst::new(format!("{} on {on}: hidden states, relative", case.text));
+    let mut attention = Worst::new(format!("{} on {on}: attention", case.text));
+    let pieces = model
+        .loaded
+        .tokenizer
+        .pieces(&case.text, case.pair.as_deref());
+    let pieces = pieces.unwrap();
+    let ids: Vec<u32> = pieces.iter().map(|piece| piece.id).collect();
+    let types: Vec<u32> = pieces.iter().map(|piece| piece.type_id).collect();
+    assert_eq!((&ids, &types), (&case.ids, &case.types));
+    let stack = STACK;
+    let layers = 0..case.hidden.layers.len();
+    let residuals = layers.map(|layer| role(model, Role::Residual { stack, layer }));
+    let residuals: Vec<_> = residuals.collect();
+    let probs = 0..case.attention.len();
+    let probs = probs.map(|layer| role(model, Role::AttentionProbs { stack, layer }));
+    let probs: Vec<_> = probs.collect();
+    let rows: Vec<u32> = (0..ids.len() as u32).collect();
+    let lengths = vec![ids.len() as u32];
+    let named = [
+        ("ids", &ids),
+        ("types", &types),
+        ("lengths", &lengths),
+        ("rows", &rows),
+    ];
+    let inputs = named.map(|(name, data)| Input { name, data });
+    let session = model.open(1);
+    let run = Run {
+        session,
+        entry: ENTRY,
+        inputs: &inputs,
+        taps: &golden::taps(&[&residuals[..], &probs].concat()),
+    };
+    model.exec.run(run).unwrap();
+    for (layer, reference) in case.hidden.layers.iter().enumerate() {
+        let stream = read(model, session, residuals[layer], &[0]);
+        for (position, reference) in case.hidden.positions.iter().zip(reference) {
+            let diff = max_diff(stream.row(*position).unwrap(), reference);
+            let at = format!("position {position} after {layer} layers");
+            hidden.check((diff / max_abs(reference)).into(), most_hidden, at);
+        }
+    }
+    let got = read(model, session, role(model, Role::Logits), &[0]);
+    assert_eq!(case.logits.len(), ids.len());
+    for (position, reference) in case.logits.iter().enumerate() {
+        let row = got.row(position).unwrap();
+        let at = format!("position {position}");
+        for (id, logit) in &reference.top {
+            logits.check((row[*id] - logit).abs().into(), most_logits, &at);
+        }
+        let diff = golden::logsumexp(row) - reference.logsumexp;
+        logits.check(diff.abs(), most_logits, &at);
+    }
+    for (layer, heads) in case.attention.iter().enumerate() {
+        for (head, reference) in heads.iter().enumerate() {
+            let got = read(model, session, probs[layer], &[0, head]);
+            let diff = max_diff(&got.data, &reference.concat());
+            attention.check(
+                diff.into(),
+                most_attention,
+                format!("layer {layer}, head {head}"),
+            );
+        }
+    }
+    model.exec.close(session);
+}
+
+#[test]
+fn the_default_model() {
+    let golden: Default = golden::json("bert/minilm.json");
+    assert_eq!(golden.cases.len(), 3);
+    let entry = registry::find("minilm-l6-mlm").unwrap();
+    let file = &entry.files[0];
+    assert_eq!(
+        golden.sha256, file.sha256,
+        "these are values of another file: run tests/golden/bert/minilm.py"
+    );
+    let path = golden::path("../../models").join(&file.path);
+    let mut targets = vec![("the CPU", Target::Cpu(Precision::Exact))];
+    let gpus = golden::gpus("the_default_model");
+    targets.extend(["the GPU", "a plain GPU"].into_iter().zip(gpus));
+    for (on, target) in targets {
+        let source = PathSource::new(&path).unwrap();
+        let mut model = Runner::load(vec![Box::new(source)], target);
+        for case in &golden.cases {
+            check_default(&mut model, case, on);
         }
     }
 }

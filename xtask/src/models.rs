@@ -43,7 +43,10 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     let folder = workspace.models();
     let mut missing = Vec::new();
     for weights in manifest(workspace)? {
-        if !is_verified(&folder, &weights)? && !verify(&folder, &weights)? {
+        if is_verified(&folder, &weights)? || verify(&folder, &weights)? {
+            continue;
+        }
+        if !take_own(workspace, &folder, &weights)? {
             missing.push(weights);
         }
     }
@@ -88,6 +91,24 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
         },
     )?;
     step(extracting, extract_all)
+}
+
+/// Takes a file that the repository itself carries; whether it does.
+fn take_own(workspace: &Workspace, folder: &Path, weights: &Weights) -> Result<bool> {
+    let own = workspace.root.join("models").join(&weights.path);
+    if !own.is_file() {
+        return Ok(false);
+    }
+    let path = folder.join(&weights.path);
+    make_folder_of(&path)?;
+    std::fs::copy(&own, &path).map_err(file(&path))?;
+    if verify(folder, weights)? {
+        return Ok(true);
+    }
+    Err(Error::State(format!(
+        "{} is not the file that models/manifest.json describes",
+        own.display()
+    )))
 }
 
 /// Prints what the manifest names, and where it is.

@@ -19,6 +19,9 @@ pub struct ModelEntry {
     pub licence: String,
     /// Who made the weights and how they got here.
     pub origin: String,
+    /// What people should know of it, such as what it was trained on.
+    #[serde(default)]
+    pub about: String,
 }
 
 /// One file of a model.
