@@ -3,6 +3,7 @@
 //! With `--json` one object goes to standard output and everything else to standard error. Bad
 //! input ends with status 2 and one clear line.
 
+mod attention;
 mod commands;
 mod model;
 mod options;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let done = futures::executor::block_on(async {
         match &options.command {
             Command::Generate(args) => commands::generate(args).await,
+            Command::Attention(args) => attention::attention(args).await,
             Command::Logits(args) => commands::logits(args).await,
             Command::Inspect(args) => commands::inspect(args).await,
         }

@@ -39,7 +39,10 @@ impl Ready {
         let most_bytes = MOST_TOKENS * LONGEST_TOKEN;
         let more = text.len() > most_bytes || pair.is_some_and(|pair| pair.len() > most_bytes);
         let encode = |text: &str| {
-            let end = text.floor_char_boundary(most_bytes.min(text.len()));
+            let mut end = most_bytes.min(text.len());
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
             tokenizer.encode(&text[..end], SpecialTokens::Add)
         };
         let mut ids = encode(text)?;
@@ -91,6 +94,8 @@ impl Ready {
     }
 
     fn begin(&mut self, run: u32, encoded: &Encoded) -> Result<()> {
+        // A number that comes again names the new text.
+        self.drop_run(run);
         while self.runs.len() >= MOST_RUNS {
             let (_, old) = self.runs.remove(0);
             old.close(self.exec.as_mut());
