@@ -8,6 +8,7 @@ use crate::components::header::Header;
 use crate::components::lens::LensPanel;
 use crate::components::model_line::ModelLine;
 use crate::components::notices::NoticeList;
+use crate::components::theme::Dark;
 use crate::page::Page;
 use crate::tabs::{self, TABS, Tab};
 
@@ -16,6 +17,7 @@ use crate::tabs::{self, TABS, Tab};
 pub fn App() -> impl IntoView {
     let page = Page::start();
     provide_context(page);
+    provide_context(Dark::start());
     page.follow_address();
     let open = Memo::new(move |_| page.tab.get());
     let model_line = move || {

@@ -1,6 +1,7 @@
 //! Parts of the page that belong to no tab.
 
 pub mod backend_badge;
+pub mod canvas;
 pub mod drop_target;
 pub mod footer;
 pub mod header;

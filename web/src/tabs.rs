@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::fragment::Key;
 
+pub mod attention;
 pub mod generate;
 
 /// One tab of the page.
@@ -27,15 +28,26 @@ pub struct Tab {
 }
 
 /// All tabs, in the order of the header; the first opens by default.
-pub const TABS: &[Tab] = &[Tab {
-    id: generate::ID,
-    label: "Generate",
-    task: Some("generate"),
-    keys: &[],
-    generates: true,
-    lens_hint: "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there.",
-    view: || view! { <generate::Generate/> }.into_any(),
-}];
+pub const TABS: &[Tab] = &[
+    Tab {
+        id: generate::ID,
+        label: "Generate",
+        task: Some("generate"),
+        keys: &[],
+        generates: true,
+        lens_hint: "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there.",
+        view: || view! { <generate::Generate/> }.into_any(),
+    },
+    Tab {
+        id: attention::ID,
+        label: "Attention",
+        task: None,
+        keys: attention::KEYS,
+        generates: false,
+        lens_hint: "Point at a token to see what it reads. Click to keep it here with every number behind one weight, from query and key to the output.",
+        view: || view! { <attention::Attention/> }.into_any(),
+    },
+];
 
 /// The tab of this id.
 pub fn find(id: &str) -> Option<&'static Tab> {

@@ -13,7 +13,7 @@ use crate::options::{FillMask, Generate, Inspect, Logits};
 type Result = std::result::Result<(), EngineError>;
 
 /// Writes to standard output; whoever closed it wants no more.
-pub fn show(text: &str) {
+pub(crate) fn show(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

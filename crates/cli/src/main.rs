@@ -3,6 +3,7 @@
 //! With `--json` one object goes to standard output and everything else to standard error. Bad
 //! input ends with status 2 and one clear line.
 
+mod attention;
 mod commands;
 mod model;
 mod options;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         match &options.command {
             Command::Generate(args) => commands::generate(args).await,
             Command::FillMask(args) => commands::fill_mask(args).await,
+            Command::Attention(args) => attention::attention(args).await,
             Command::Logits(args) => commands::logits(args).await,
             Command::Inspect(args) => commands::inspect(args).await,
             Command::Quantize(args) => quantize::quantize(args).await,

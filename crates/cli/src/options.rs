@@ -21,6 +21,8 @@ pub enum Command {
     Generate(Generate),
     /// Name the words behind [MASK].
     FillMask(FillMask),
+    /// Print what the heads of a model look at in a text.
+    Attention(Attention),
     /// Print the largest logits for the token after a prompt.
     Logits(Logits),
     /// Describe a model: its tensors, states and the nodes of its graphs, or the values of a node.
@@ -226,4 +228,23 @@ pub struct Logits {
     /// How many to print.
     #[arg(long, default_value_t = 10)]
     pub top: usize,
+}
+
+/// Options of `attention`.
+#[derive(Args, Debug)]
+pub struct Attention {
+    #[command(flatten)]
+    pub common: Common,
+    /// The text that is run.
+    #[arg(long)]
+    pub text: String,
+    /// A second sentence, for models that read pairs.
+    #[arg(long)]
+    pub pair: Option<String>,
+    /// From 0; without layer and head, all heads are printed.
+    #[arg(long)]
+    pub layer: Option<u32>,
+    /// From 0.
+    #[arg(long)]
+    pub head: Option<u32>,
 }

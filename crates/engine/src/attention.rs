@@ -39,7 +39,10 @@ impl Ready {
         let most_bytes = MOST_TOKENS * LONGEST_TOKEN;
         let more = text.len() > most_bytes || pair.is_some_and(|pair| pair.len() > most_bytes);
         let encode = |text: &str| {
-            let end = floor_char_boundary(text, most_bytes);
+            let mut end = most_bytes.min(text.len());
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
             tokenizer.encode(&text[..end], SpecialTokens::Add)
         };
         let mut ids = encode(text)?;
@@ -91,6 +94,8 @@ impl Ready {
     }
 
     fn begin(&mut self, run: u32, encoded: &Encoded) -> Result<()> {
+        // A number that comes again names the new text.
+        self.drop_run(run);
         while self.runs.len() >= MOST_RUNS {
             let (_, old) = self.runs.remove(0);
             old.close(self.exec.as_mut());
@@ -241,11 +246,4 @@ impl Engine {
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         Ok((ready, at))
     }
-}
-
-/// The last boundary of characters at or before `most` bytes.
-fn floor_char_boundary(text: &str, most: usize) -> usize {
-    let most = most.min(text.len());
-    let boundary = (0..=most).rev().find(|&at| text.is_char_boundary(at));
-    boundary.unwrap_or(0)
 }

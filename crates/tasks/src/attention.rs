@@ -1,6 +1,7 @@
 //! Attention, looked at: runs a text once, keeps what every head looked at, and explains any cell
 //! from the numbers the model computed.
 
+mod explain;
 mod heads;
 mod layout;
 mod rollout;
@@ -9,6 +10,7 @@ use std::rc::Rc;
 
 use glassformer_graph::{Executor, Input, Model, NodeId, Run, SessionId, Tap, TapPolicy, Tensor};
 
+pub use self::explain::CellNumbers;
 pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, THUMBNAIL, Tokens};
 pub use self::layout::{LayerNodes, Layout};
 use crate::{PREFILL_CHUNK, TaskError};

@@ -3,15 +3,35 @@
 //! `start.js` applies a remembered choice before the first paint, under the same names.
 
 use leptos::prelude::*;
+use wasm_bindgen::prelude::*;
 
 /// Name in local storage and of the attribute on the root element.
 const STORED_AS: &str = "glassformer-theme";
 const ATTRIBUTE: &str = "data-theme";
 
+/// Whether the colours are the dark ones, for what is painted and not styled.
+#[derive(Clone, Copy)]
+pub struct Dark(pub RwSignal<bool>);
+
+impl Dark {
+    /// As the page starts, and as the system changes.
+    pub fn start() -> Self {
+        let dark = RwSignal::new(is_dark());
+        let changed = Closure::<dyn FnMut()>::new(move || dark.set(is_dark()));
+        let query = window().match_media("(prefers-color-scheme: dark)");
+        if let Some(query) = query.ok().flatten() {
+            query.set_onchange(Some(changed.as_ref().unchecked_ref()));
+            // Heard as long as the page is there.
+            changed.forget();
+        }
+        Self(dark)
+    }
+}
+
 /// A button that switches to the other of the two.
 #[component]
 pub fn ThemeToggle() -> impl IntoView {
-    let dark = RwSignal::new(is_dark());
+    let Dark(dark) = expect_context();
     let flip = move |_| {
         dark.update(|dark| *dark = !*dark);
         apply(dark.get_untracked());

@@ -51,6 +51,21 @@ pub enum Habit {
     Even,
 }
 
+impl Habit {
+    /// What such a head does, as words behind its name.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Previous => "follows the previous token",
+            Self::Next => "looks at the next token",
+            Self::Own => "stays on its own token",
+            Self::SameWord => "attends to the same word",
+            Self::FirstToken => "rests on the first token",
+            Self::Special => "rests on special tokens",
+            Self::Even => "looks at everything alike",
+        }
+    }
+}
+
 /// A share of the weight from which a habit is named.
 pub const HABIT: f32 = 0.4;
 /// An evenness from which a head is said to look at everything alike.

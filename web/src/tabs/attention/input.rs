@@ -1,0 +1,231 @@
+//! What is typed: a text, a second one beside it, a second sentence where the model reads pairs.
+
+use leptos::prelude::*;
+
+use super::Texts;
+use super::options::{Options, change};
+use super::text::{Phase, Text};
+use crate::format;
+use crate::model::Status;
+
+/// A text worth looking at.
+struct Example {
+    label: &'static str,
+    shows: &'static str,
+    text: &'static str,
+    second: &'static str,
+}
+
+/// The tab's opening example.
+pub const OPENING: &str = "The animal didn't cross the street because it was too tired.";
+
+const EXAMPLES: [Example; 3] = [
+    Example {
+        label: "What is “it”?",
+        shows: "one word changes, and where the next ones read",
+        text: OPENING,
+        second: "The animal didn't cross the street because it was too wide.",
+    },
+    Example {
+        label: "The same words again",
+        shows: "some heads find what stood behind a word before",
+        text: "A red fox saw a grey owl. Then the red fox saw a grey",
+        second: "",
+    },
+    Example {
+        label: "A list",
+        shows: "heads that count on commas and on the first token",
+        text: "Monday, Tuesday, Wednesday, Thursday, Friday,",
+        second: "",
+    },
+];
+
+/// The upper part of the tab.
+#[component]
+pub fn InputPanel(
+    /// What Run and Stop act on.
+    texts: Texts,
+    /// The tab's settings.
+    options: Memo<Options>,
+) -> impl IntoView {
+    let desk = texts.first.desk();
+    let pairs = move || {
+        desk.model.status.with(|status| match status {
+            Status::Ready(info) => info.attention.is_some_and(|shape| shape.pairs),
+            _ => false,
+        })
+    };
+    let comparing = RwSignal::new(options.with_untracked(|options| !options.second.is_empty()));
+    let undo = RwSignal::new(None::<(String, String)>);
+    let pick = move |example: &'static Example| {
+        let before = (desk.text.get_untracked(), options.get_untracked().second);
+        if !before.0.trim().is_empty() && EXAMPLES.iter().all(|each| each.text != before.0) {
+            undo.set(Some(before));
+        }
+        desk.text.set(example.text.into());
+        comparing.set(!example.second.is_empty());
+        change(desk, |options| options.second = example.second.into());
+        texts.start_if_ready();
+    };
+    let keys = move |event: leptos::ev::KeyboardEvent| {
+        if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
+            event.prevent_default();
+            texts.start();
+        }
+    };
+    let examples = EXAMPLES
+        .iter()
+        .map(|example| view! {
+            <li>
+                <button type="button" class="chip" title=example.text on:click=move |_| pick(example)>
+                    <b>{example.label}</b>
+                    <small>{example.shows}</small>
+                </button>
+            </li>
+        })
+        .collect_view();
+    view! {
+        <section class="prompt" aria-label="Text">
+            <div class="prompt-top">
+                <label for="attention-input">"Text"</label>
+                <label class="check">
+                    <input
+                        type="checkbox"
+                        data-testid="attention-compare"
+                        prop:checked=comparing
+                        on:change:target=move |event| {
+                            let on = event.target().checked();
+                            comparing.set(on);
+                            if !on {
+                                change(desk, |options| options.second = String::new());
+                                texts.second.clear();
+                            }
+                        }
+                    />
+                    <span>"Compare with another text"</span>
+                </label>
+            </div>
+            <textarea
+                id="attention-input"
+                class="low"
+                data-testid="attention-input"
+                rows="2"
+                spellcheck="false"
+                placeholder=OPENING
+                prop:value=desk.text
+                on:input:target=move |event| {
+                    desk.text.set(event.target().value());
+                    undo.set(None);
+                    texts.typed();
+                }
+                on:keydown=keys
+            ></textarea>
+            <textarea
+                class="low"
+                aria-label="The other text"
+                data-testid="attention-second"
+                rows="2"
+                spellcheck="false"
+                hidden=move || !comparing.get()
+                placeholder="The same with one word changed"
+                prop:value=move || options.get().second
+                on:input:target=move |event| {
+                    let value = event.target().value();
+                    change(desk, |options| options.second = value);
+                    texts.typed();
+                }
+                on:keydown=keys
+            ></textarea>
+            <textarea
+                class="low"
+                aria-label="The second sentence of the pair"
+                data-testid="attention-pair"
+                rows="1"
+                spellcheck="false"
+                hidden=move || !pairs()
+                placeholder="A second sentence, read as a pair with the first"
+                prop:value=move || options.get().pair
+                on:input:target=move |event| {
+                    let value = event.target().value();
+                    change(desk, |options| options.pair = value);
+                    texts.typed();
+                }
+                on:keydown=keys
+            ></textarea>
+            <ul class="chips" aria-label="Examples">
+                {examples}
+                <li hidden=move || undo.with(Option::is_none)>
+                    <button
+                        type="button"
+                        class="quiet"
+                        on:click=move |_| {
+                            if let Some((text, second)) = undo.get_untracked() {
+                                desk.text.set(text);
+                                comparing.set(!second.is_empty());
+                                change(desk, |options| options.second = second);
+                                undo.set(None);
+                            }
+                        }
+                    >
+                        "Undo: my text back"
+                    </button>
+                </li>
+            </ul>
+            <RunRow texts/>
+        </section>
+    }
+}
+
+/// Run, Stop and the status line.
+#[component]
+fn RunRow(texts: Texts) -> impl IntoView {
+    let desk = texts.first.desk();
+    let active = Memo::new(move |_| texts.first.is_active() || texts.second.is_active());
+    let label = move || match desk.model.download() {
+        Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
+        None => "Run".into(),
+    };
+    view! {
+        <div class="run-row">
+            <button type="button" class="primary" data-testid="attention-run" disabled=active on:click=move |_| texts.start()>
+                {label}
+            </button>
+            <button
+                type="button"
+                class="button"
+                data-testid="attention-stop"
+                disabled=move || !active.get()
+                on:click=move |_| texts.stop()
+            >
+                "Stop"
+            </button>
+            <span class="status" role="status" data-testid="attention-status">{move || in_words(texts.first)}</span>
+            <span class="keys">
+                <kbd>"Ctrl"</kbd>
+                <kbd>"Enter"</kbd>
+                " runs"
+            </span>
+        </div>
+    }
+}
+
+fn in_words(text: Text) -> String {
+    match text.phase.get() {
+        Phase::Idle | Phase::Failed => String::new(),
+        Phase::Loading => "loading the model".into(),
+        Phase::Running(_, 0) => "reading the text".into(),
+        Phase::Running(done, total) => format!("{done} of {total} tokens"),
+        Phase::Done(seconds) => {
+            let shown = text.shown.get();
+            let [tokens, heads] = shown.map_or([0, 0], |shown| {
+                let shape = shown.summary.shape;
+                [shown.n() as u64, u64::from(shape.layers * shape.heads)]
+            });
+            let [tokens, heads] = [
+                format::counted(tokens, "token"),
+                format::counted(heads, "head"),
+            ];
+            format!("{tokens} through {heads} in {}", format::seconds(seconds))
+        }
+    }
+}

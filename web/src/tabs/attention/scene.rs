@@ -1,0 +1,478 @@
+//! Attention as a drawing: arcs over a line of tokens, two columns for many, or a matrix.
+
+use std::sync::Arc;
+
+use super::colour::Paint;
+use super::picture::{Anchor, DASHES, NUMBERED, Picture, Shape};
+
+/// More tokens than these stand in two columns.
+pub const MOST_ARCS: usize = 40;
+
+/// What is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// The tokens' texts.
+    pub tokens: Arc<Vec<String>>,
+    /// Weights of each head, `[n, n]`.
+    pub maps: Vec<Arc<Vec<f32>>>,
+    /// Whether a token sees only itself and those before.
+    pub causal: bool,
+    /// The query that is pointed at, and the key.
+    pub cursor: Option<(usize, usize)>,
+    /// Width there is.
+    pub room: f64,
+}
+
+/// A drawing, and where its tokens and cells are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawn {
+    /// The shapes.
+    pub picture: Picture,
+    /// How places are found.
+    pub places: Places,
+}
+
+/// Where tokens and cells are in a drawing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Places {
+    /// Nothing is there.
+    #[default]
+    None,
+    /// Tokens side by side: left and right of each.
+    Row(Vec<[f64; 2]>),
+    /// Tokens below each other in two columns: top of the first, height of each, how many, and
+    /// what divides the columns.
+    Columns([f64; 2], usize, f64),
+    /// Cells: left and top of the first, side, cells of a side.
+    Matrix([f64; 2], f64, usize),
+}
+
+/// What a place of a drawing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hit {
+    /// A token, as the one that looks.
+    Query(usize),
+    /// A token, as the one that is looked at.
+    Key(usize),
+    /// Both.
+    Cell(usize, usize),
+}
+
+impl Places {
+    /// What is at a point.
+    pub fn hit(&self, x: f64, y: f64) -> Option<Hit> {
+        match self {
+            Self::None => None,
+            Self::Row(tokens) => tokens
+                .iter()
+                .position(|[left, right]| (*left..*right).contains(&x))
+                .map(Hit::Query),
+            Self::Columns([top, height], n, middle) => {
+                let index = ((y - top) / height).floor();
+                let inside = index >= 0.0 && (index as usize) < *n;
+                let index = index as usize;
+                let side = if x < *middle {
+                    Hit::Query(index)
+                } else {
+                    Hit::Key(index)
+                };
+                inside.then_some(side)
+            }
+            Self::Matrix([left, top], cell, n) => {
+                let (i, j) = (((y - top) / cell).floor(), ((x - left) / cell).floor());
+                let inside = i >= 0.0 && j >= 0.0 && (i as usize) < *n && (j as usize) < *n;
+                inside.then_some(Hit::Cell(i as usize, j as usize))
+            }
+        }
+    }
+}
+
+/// Roughly the width of a text in the monospaced font; wide scripts take twice as much.
+fn width_of(text: &str, size: f64) -> f64 {
+    let wide = |c: char| matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xff00..=0xff60 | 0x1f300..=0x1faff);
+    let units: f64 = text
+        .chars()
+        .map(|c| if wide(c) { 1.0 } else { 0.602 })
+        .sum();
+    units * size
+}
+
+/// A text that is no wider than this.
+fn fitted(text: &str, size: f64, room: f64) -> String {
+    if width_of(text, size) <= room {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if width_of(&out, size) + 1.7 * size > room {
+            break;
+        }
+        out.push(c);
+    }
+    out + "…"
+}
+
+fn text(at: [f64; 2], text: impl Into<String>, size: f64, anchor: Anchor, fill: Paint) -> Shape {
+    Shape::Text {
+        at,
+        text: text.into(),
+        size,
+        anchor,
+        fill,
+        upright: false,
+    }
+}
+
+/// Pairs of one map worth a line, weakest first.
+fn lines(map: &[f32], n: usize, least: f32, only: Option<usize>) -> Vec<(usize, usize, f32)> {
+    let rows = only.map_or(0..n, |i| i..i + 1);
+    let mut found: Vec<(usize, usize, f32)> = rows
+        .flat_map(|i| (0..n).map(move |j| (i, j)))
+        .map(|(i, j)| (i, j, map[i * n + j]))
+        .filter(|(.., weight)| *weight >= least)
+        .collect();
+    found.sort_by(|a, b| a.2.total_cmp(&b.2));
+    found
+}
+
+impl Scene {
+    fn hue(&self, head: usize) -> Paint {
+        if self.maps.len() == 1 {
+            Paint::Accent
+        } else {
+            Paint::Hue(head)
+        }
+    }
+
+    /// Arcs, or two columns where there are many tokens.
+    pub fn arcs(&self) -> Drawn {
+        if self.tokens.len() > MOST_ARCS {
+            self.columns()
+        } else {
+            self.row()
+        }
+    }
+
+    fn row(&self) -> Drawn {
+        const SIZE: f64 = 14.0;
+        let n = self.tokens.len();
+        let mut x = 12.0;
+        let mut tokens = Vec::with_capacity(n);
+        let widths: Vec<f64> = self
+            .tokens
+            .iter()
+            .map(|token| width_of(token, SIZE).max(26.0))
+            .collect();
+        let used: f64 = widths.iter().sum::<f64>() + 24.0;
+        let gap = ((self.room - used) / (n.max(2) - 1) as f64).clamp(8.0, 28.0);
+        for width in &widths {
+            tokens.push([x - gap / 2.0, x + width + gap / 2.0]);
+            x += width + gap;
+        }
+        let width = x - gap + 12.0;
+        let middle = |i: usize| (tokens[i][0] + tokens[i][1]) / 2.0;
+        let span = (n.max(2) - 1) as f64;
+        let tallest = (60.0 + 12.0 * n as f64).min(220.0);
+        let base = tallest + 18.0;
+        let mut shapes = Vec::new();
+        let focus = self.cursor.map(|(i, _)| i);
+        if let Some((i, j)) = self.cursor.filter(|(i, j)| *i < n && *j < n) {
+            let wash = |at: usize| Shape::Rect {
+                at: [
+                    tokens[at][0] + 2.0,
+                    base + 6.0,
+                    tokens[at][1] - tokens[at][0] - 4.0,
+                    52.0,
+                ],
+                fill: Paint::Wash,
+            };
+            shapes.extend([wash(j), wash(i)]);
+            shapes.push(Shape::Frame {
+                at: [
+                    tokens[i][0] + 2.0,
+                    base + 6.0,
+                    tokens[i][1] - tokens[i][0] - 4.0,
+                    52.0,
+                ],
+                stroke: Paint::Accent,
+                width: 1.0,
+            });
+        }
+        for (head, map) in self.maps.iter().enumerate() {
+            for (i, j, weight) in lines(map, n, 0.02, None) {
+                let faded = if focus.is_none_or(|focus| focus == i) {
+                    1.0
+                } else {
+                    0.1
+                };
+                let w = f64::from(weight);
+                let opacity = (0.12 + 0.88 * w) * faded;
+                // Heads drawn over each other leave the ground side by side.
+                let shift = (head as f64 - (self.maps.len() - 1) as f64 / 2.0) * 3.0;
+                if i == j {
+                    shapes.push(Shape::Disc {
+                        at: [middle(i) + shift, base - 4.0],
+                        radius: 1.5 + 4.5 * w.sqrt(),
+                        fill: self.hue(head),
+                        opacity,
+                    });
+                    continue;
+                }
+                let (a, b) = (middle(i) + shift, middle(j) + shift);
+                let height = 20.0 + (tallest - 20.0) * (i.abs_diff(j) as f64 / span).powf(0.75);
+                let top = base - height * 4.0 / 3.0;
+                shapes.push(Shape::Curve {
+                    points: [[a, base], [a, top], [b, top], [b, base]],
+                    stroke: self.hue(head),
+                    width: 0.6 + 5.0 * w,
+                    opacity,
+                    dash: head % DASHES.len(),
+                });
+            }
+        }
+        for (i, token) in self.tokens.iter().enumerate() {
+            let soft = focus.is_some_and(|focus| focus != i) && self.weight(i) < 0.02;
+            let paint = if soft { Paint::Soft } else { Paint::Ink };
+            shapes.push(text(
+                [middle(i), base + 24.0],
+                token.clone(),
+                SIZE,
+                Anchor::Middle,
+                paint,
+            ));
+            if focus.is_some() && self.may_see(i) {
+                let weight = self.weight(i);
+                shapes.push(Shape::Rect {
+                    at: [middle(i) - 13.0, base + 31.0, 26.0, 6.0],
+                    fill: Paint::Scale(weight),
+                });
+                let number = format!("{:.0}", weight * 100.0);
+                shapes.push(text(
+                    [middle(i), base + 51.0],
+                    number + "%",
+                    11.0,
+                    Anchor::Middle,
+                    Paint::Soft,
+                ));
+            } else {
+                let number = i.to_string();
+                shapes.push(text(
+                    [middle(i), base + 51.0],
+                    number,
+                    11.0,
+                    Anchor::Middle,
+                    Paint::Soft,
+                ));
+            }
+        }
+        Drawn {
+            picture: Picture {
+                width,
+                height: base + 64.0,
+                shapes,
+            },
+            places: Places::Row(tokens),
+        }
+    }
+
+    /// The weight of the query that is pointed at on a key, in the chosen head.
+    fn weight(&self, j: usize) -> f32 {
+        let n = self.tokens.len();
+        let Some((i, _)) = self.cursor else {
+            return 0.0;
+        };
+        let map = self.maps.first();
+        map.and_then(|map| map.get(i * n + j))
+            .copied()
+            .unwrap_or(0.0)
+    }
+
+    fn may_see(&self, j: usize) -> bool {
+        self.cursor.is_some_and(|(i, _)| !self.causal || j <= i)
+    }
+
+    fn columns(&self) -> Drawn {
+        const ROW: f64 = 18.0;
+        let n = self.tokens.len();
+        let width = self.room.max(320.0);
+        let (left, right) = (width * 0.36, width * 0.64);
+        let (top, room) = (30.0, width * 0.36 - 44.0);
+        let y = |i: usize| top + i as f64 * ROW + ROW / 2.0;
+        let mut shapes = vec![
+            text([left - 8.0, 16.0], "looks", 12.0, Anchor::End, Paint::Soft),
+            text(
+                [right + 8.0, 16.0],
+                "is looked at",
+                12.0,
+                Anchor::Start,
+                Paint::Soft,
+            ),
+        ];
+        let focus = self.cursor.map(|(i, _)| i);
+        if let Some((i, j)) = self.cursor {
+            shapes.push(Shape::Rect {
+                at: [0.0, y(i) - ROW / 2.0, left - 2.0, ROW],
+                fill: Paint::Wash,
+            });
+            shapes.push(Shape::Rect {
+                at: [right + 2.0, y(j) - ROW / 2.0, width - right - 2.0, ROW],
+                fill: Paint::Wash,
+            });
+        }
+        for (head, map) in self.maps.iter().enumerate() {
+            let least = if focus.is_some() { 0.004 } else { 0.08 };
+            for (i, j, weight) in lines(map, n, least, focus) {
+                let w = f64::from(weight);
+                let bend = (right - left) * 0.4;
+                shapes.push(Shape::Curve {
+                    points: [
+                        [left, y(i)],
+                        [left + bend, y(i)],
+                        [right - bend, y(j)],
+                        [right, y(j)],
+                    ],
+                    stroke: self.hue(head),
+                    width: 0.5 + 3.5 * w,
+                    opacity: 0.1 + 0.9 * w,
+                    dash: head % DASHES.len(),
+                });
+            }
+        }
+        for (i, token) in self.tokens.iter().enumerate() {
+            let label = fitted(token, 13.0, room);
+            shapes.push(text(
+                [left - 8.0, y(i) + 4.5],
+                label.clone(),
+                13.0,
+                Anchor::End,
+                Paint::Ink,
+            ));
+            shapes.push(text(
+                [right + 8.0, y(i) + 4.5],
+                label,
+                13.0,
+                Anchor::Start,
+                Paint::Ink,
+            ));
+            shapes.push(text(
+                [4.0, y(i) + 4.0],
+                i.to_string(),
+                11.0,
+                Anchor::Start,
+                Paint::Soft,
+            ));
+            if focus.is_some() && self.may_see(i) && self.weight(i) >= 0.004 {
+                let number = format!("{:.1}%", self.weight(i) * 100.0);
+                shapes.push(text(
+                    [width - 4.0, y(i) + 4.0],
+                    number,
+                    11.0,
+                    Anchor::End,
+                    Paint::Soft,
+                ));
+            }
+        }
+        Drawn {
+            picture: Picture {
+                width,
+                height: top + n as f64 * ROW + 8.0,
+                shapes,
+            },
+            places: Places::Columns([top, ROW], n, width / 2.0),
+        }
+    }
+
+    /// Queries by keys.
+    pub fn matrix(&self) -> Drawn {
+        let n = self.tokens.len();
+        let Some(map) = self.maps.first() else {
+            return Drawn::default();
+        };
+        let longest = self
+            .tokens
+            .iter()
+            .map(|token| width_of(token, 12.0))
+            .fold(0.0, f64::max);
+        let labelled = n <= 64;
+        let label = if labelled {
+            longest.min(110.0) + 12.0
+        } else {
+            8.0
+        };
+        let least = if labelled { 11.0 } else { 1.0 };
+        let cell = ((self.room - label - 4.0) / n.max(1) as f64).clamp(least, 44.0);
+        // Between readable and not, numbers are worth a little scrolling.
+        let cell = if cell > NUMBERED * 0.8 {
+            cell.max(NUMBERED)
+        } else {
+            cell
+        };
+        let side = cell * n as f64;
+        let mut shapes = vec![Shape::Cells {
+            at: [label, label],
+            cell,
+            n,
+            weights: Arc::clone(map),
+            causal: self.causal,
+        }];
+        if labelled {
+            for (i, token) in self.tokens.iter().enumerate() {
+                let token = fitted(token, 12.0, label - 10.0);
+                let middle = label + (i as f64 + 0.5) * cell;
+                let marked = |at: Option<usize>| {
+                    if at == Some(i) {
+                        Paint::Accent
+                    } else {
+                        Paint::Ink
+                    }
+                };
+                shapes.push(text(
+                    [label - 7.0, middle + 4.0],
+                    token.clone(),
+                    12.0,
+                    Anchor::End,
+                    marked(self.cursor.map(|(i, _)| i)),
+                ));
+                shapes.push(Shape::Text {
+                    at: [middle + 4.0, label - 7.0],
+                    text: token,
+                    size: 12.0,
+                    anchor: Anchor::Start,
+                    fill: marked(self.cursor.map(|(_, j)| j)),
+                    upright: true,
+                });
+            }
+        }
+        shapes.push(Shape::Frame {
+            at: [label, label, side, side],
+            stroke: Paint::Line,
+            width: 1.0,
+        });
+        if let Some((i, j)) = self.cursor {
+            let (x, y) = (label + j as f64 * cell, label + i as f64 * cell);
+            let grown = cell.max(6.0);
+            shapes.push(Shape::Frame {
+                at: [
+                    x - (grown - cell) / 2.0,
+                    y - (grown - cell) / 2.0,
+                    grown,
+                    grown,
+                ],
+                stroke: Paint::Ink,
+                width: 2.0,
+            });
+        }
+        Drawn {
+            picture: Picture {
+                width: label + side + 2.0,
+                height: label + side + 2.0,
+                shapes,
+            },
+            places: Places::Matrix([label, label], cell, n),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "scene_tests.rs"]
+mod tests;

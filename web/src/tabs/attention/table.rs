@@ -1,0 +1,120 @@
+//! The same numbers as a table, for screen readers and whoever wants to copy them.
+
+use std::fmt::Write;
+
+use glassformer_engine::protocol::attention::MapOf;
+use leptos::prelude::*;
+
+use super::chosen::Chosen;
+use super::options::Options;
+
+/// More tokens than these are not listed pair by pair; each row then lists its largest weights.
+const MOST_TOKENS: usize = 64;
+/// How many of them.
+const LARGEST: usize = 8;
+
+/// The table twin of the picture.
+#[component]
+pub fn WeightTable(
+    /// What is drawn.
+    chosen: Memo<Option<Chosen>>,
+    /// How.
+    options: Memo<Options>,
+) -> impl IntoView {
+    let html = Memo::new(move |_| {
+        let derived = options.with(Options::derives);
+        chosen.with(|chosen| chosen.as_ref().map(|chosen| table(chosen, derived)))
+    });
+    view! {
+        <details class="twin">
+            <summary>"The numbers as a table"</summary>
+            <div class="numbers" data-testid="attention-table" inner_html=move || html.get().unwrap_or_default()></div>
+        </details>
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
+}
+
+/// The first of the maps that are drawn, as a table.
+fn table(chosen: &Chosen, derived: bool) -> String {
+    let Some((of, map)) = chosen.maps.first() else {
+        return String::new();
+    };
+    let (labels, n) = (&chosen.shown.labels, chosen.shown.n());
+    let causal = chosen.shown.summary.shape.causal;
+    let (layer, head, what) = match of {
+        MapOf::Head { layer, head } => (
+            *layer,
+            head.to_string(),
+            format!("Layer {layer}, head {head}"),
+        ),
+        MapOf::Rollout { layer } => (
+            *layer,
+            String::new(),
+            format!("Rollout up to layer {layer}"),
+        ),
+    };
+    let derived = if derived { " data-derived" } else { "" };
+    let cell = |from: usize, to: usize| {
+        let weight = map[from * n + to];
+        format!(
+            "<td data-testid=\"attention-cell\" data-layer=\"{layer}\" data-head=\"{head}\" data-from=\"{from}\" data-to=\"{to}\" data-weight=\"{weight}\"{derived}>"
+        )
+    };
+    let mut html = String::new();
+    // Writing to a string does not fail.
+    if n <= MOST_TOKENS {
+        let _ = write!(
+            html,
+            "<table><caption>{what}: rows look at columns</caption><thead><tr><th></th>"
+        );
+        for (j, label) in labels.iter().enumerate() {
+            let _ = write!(
+                html,
+                "<th scope=\"col\">{} <small>{j}</small></th>",
+                escape(label)
+            );
+        }
+        html.push_str("</tr></thead><tbody>");
+        for (i, label) in labels.iter().enumerate() {
+            let _ = write!(
+                html,
+                "<tr><th scope=\"row\">{} <small>{i}</small></th>",
+                escape(label)
+            );
+            for j in 0..if causal { i + 1 } else { n } {
+                let _ = write!(html, "{}{:.4}</td>", cell(i, j), map[i * n + j]);
+            }
+            html.push_str("</tr>");
+        }
+    } else {
+        let _ = write!(
+            html,
+            "<table><caption>{what}: the {LARGEST} largest weights of each row</caption><tbody>"
+        );
+        for (i, label) in labels.iter().enumerate() {
+            let _ = write!(
+                html,
+                "<tr><th scope=\"row\">{} <small>{i}</small></th>",
+                escape(label)
+            );
+            let mut row: Vec<usize> = (0..if causal { i + 1 } else { n }).collect();
+            row.sort_by(|a, b| map[i * n + b].total_cmp(&map[i * n + a]));
+            for &j in row.iter().take(LARGEST) {
+                let label = escape(&labels[j]);
+                let _ = write!(
+                    html,
+                    "{}{label} <small>{j}</small> {:.4}</td>",
+                    cell(i, j),
+                    map[i * n + j]
+                );
+            }
+            html.push_str("</tr>");
+        }
+    }
+    html + "</tbody></table>"
+}
