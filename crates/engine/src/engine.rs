@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures::future::{Either, select};
-use glassformer_graph::{Backend, Executor, SessionId};
+use glassformer_graph::{Backend, Bindings, Executor, SessionId};
 use glassformer_tasks::{Advance, Branch, GenerateSettings, Generation, Held, Step, TaskError};
 use glassformer_text::{Message, SpecialTokens};
 use web_time::Instant;
@@ -22,6 +22,18 @@ type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// Positions of prompt and answer together, unless asked otherwise: keys and values of
 /// SmolLM2-135M take 46 KB a position.
 pub const DEFAULT_CONTEXT: usize = 2048;
+
+/// What is run of every model: one position, and many of which a row is wanted.
+const USUAL_RUNS: [Bindings; 2] = [run_of(1), run_of(32)];
+
+const fn run_of(len: usize) -> Bindings {
+    Bindings {
+        batch: 1,
+        query_len: len,
+        kv_len: len,
+        rows: 1,
+    }
+}
 
 /// Holds at most one model and what runs it.
 #[derive(Default)]
@@ -57,6 +69,14 @@ impl Ready {
             why,
         } = place;
         let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
+        for entry in loaded.model.entries.keys() {
+            let ready = exec.prepare(entry, &USUAL_RUNS);
+            // A browser compiles for seconds. Whoever cancels is heard at once.
+            match select(ready, pin!(cancel.cancelled())).await {
+                Either::Left((ready, _)) => ready?,
+                Either::Right(_) => break,
+            }
+        }
         cancel.check()?;
         let info = ModelInfo {
             id: String::new(),
