@@ -32,7 +32,7 @@ use crate::{models, site, system};
 const MODEL: &str = "minilm-l6-mlm";
 /// 32 tokens, with those that stand around every text.
 const TEXT: &str = "The old lighthouse keeper climbed the narrow stairs every evening, lit the great lamp, and \
-                    watched the ships pass along the dark [MASK] until the morning came again.";
+                    watched the ships pass along the dark [MASK] until the morning came.";
 /// Loads and rounds that take longer are given up.
 const PATIENCE: Duration = Duration::from_secs(600);
 
