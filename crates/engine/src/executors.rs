@@ -18,7 +18,7 @@ pub(crate) struct Place {
 }
 
 /// The precision to ask a backend for: what it does best, unless one is chosen. A GPU that is
-/// software emulates half precision, several times slower than it computes in f32.
+/// software emulates half precision, at about half the speed of f32.
 pub(crate) fn wanted(choice: PrecisionChoice, gpu: Option<&Gpu>) -> Precision {
     let emulates = gpu.is_some_and(|gpu| gpu.info().software);
     match choice {

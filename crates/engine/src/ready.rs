@@ -1,6 +1,9 @@
 //! One model, loaded and ready.
 
-use glassformer_graph::{Executor, SessionId};
+use std::pin::pin;
+
+use futures::future::{Either, select};
+use glassformer_graph::{Bindings, Executor, SessionId};
 use glassformer_tasks::attention::{AttentionRun, Layout};
 use glassformer_tasks::{Branch, GenerateSettings, Generation, Held};
 
@@ -10,6 +13,18 @@ use crate::protocol::{ModelInfo, PrecisionChoice};
 use crate::{Cancel, EngineError, Files, heap_bytes};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// What is run of every model: one position, and many of which a row is wanted.
+const USUAL_RUNS: [Bindings; 2] = [run_of(1), run_of(32)];
+
+const fn run_of(len: usize) -> Bindings {
+    Bindings {
+        batch: 1,
+        query_len: len,
+        kv_len: len,
+        rows: 1,
+    }
+}
 
 /// A model, what runs it, and the session of its texts.
 pub(crate) struct Ready {
@@ -41,6 +56,14 @@ impl Ready {
             why,
         } = place;
         let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
+        for entry in loaded.model.entries.keys() {
+            let prepared = exec.prepare(entry, &USUAL_RUNS);
+            // A browser compiles for seconds. Whoever cancels is heard at once.
+            match select(prepared, pin!(cancel.cancelled())).await {
+                Either::Left((prepared, _)) => prepared?,
+                Either::Right(_) => break,
+            }
+        }
         cancel.check()?;
         let info = ModelInfo {
             handle: 0,

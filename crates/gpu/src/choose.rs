@@ -45,6 +45,11 @@ struct Flight {
     count: usize,
 }
 
+/// The shader that chooses among so many tokens.
+pub(crate) fn kernel(vocab: usize) -> Kernel {
+    Kernel::new("choose", Variant::default()).count("VOCAB", vocab)
+}
+
 /// What the shader that chooses is bound to, beside the logits.
 #[derive(Debug)]
 struct Bound {
@@ -149,7 +154,6 @@ impl Chooser {
         let own = own.ok_or_else(not_kept)?;
 
         let vocab = kept.shape[2];
-        let kernel = Kernel::new("choose", Variant::default()).count("VOCAB", vocab);
         let storage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
         let upload = |label: &str, words: &[u32], usage| {
             let buffer = gpu.buffer(label, size_of_val(words), usage);
@@ -175,7 +179,7 @@ impl Chooser {
             draws.len().max(1) as u32,
         ];
         let bound = Bound {
-            pipeline: gpu.pipeline(&kernel)?,
+            pipeline: gpu.pipeline(&kernel(vocab))?,
             control: upload("control", &[0; 4], storage),
             settings: upload(
                 "settings",

@@ -17,6 +17,8 @@ use wgpu::{
 };
 
 use crate::GpuError;
+#[cfg(target_arch = "wasm32")]
+use crate::browser::{self, Asking};
 use crate::kernel::Kernel;
 use crate::shaders::{self, Access};
 
@@ -82,6 +84,10 @@ pub struct Gpu {
     counts: Cell<Counts>,
 }
 
+/// Shaders that a browser compiles at once: its threads have other work too.
+#[cfg(target_arch = "wasm32")]
+const AT_ONCE: usize = 4;
+
 /// What the device said unasked.
 #[derive(Debug, Default)]
 struct Health {
@@ -93,7 +99,7 @@ struct Health {
 ///
 /// # Errors
 /// If there is none.
-pub async fn adapter() -> Result<Adapter, GpuError> {
+async fn adapter() -> Result<Adapter, GpuError> {
     let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
     let options = RequestAdapterOptions {
         power_preference: PowerPreference::HighPerformance,
@@ -104,7 +110,7 @@ pub async fn adapter() -> Result<Adapter, GpuError> {
 }
 
 /// What a device of this adapter would be.
-pub fn describe(adapter: &Adapter, wanted: Wanted) -> DeviceInfo {
+fn describe(adapter: &Adapter, wanted: Wanted) -> DeviceInfo {
     let (info, features) = (adapter.get_info(), adapter.features());
     let name = info.name.to_lowercase();
     let software = info.device_type == DeviceType::Cpu
@@ -135,8 +141,17 @@ impl Gpu {
             required_limits: adapter.limits(),
             ..DeviceDescriptor::default()
         };
-        let opened = adapter.request_device(&descriptor).await;
-        let (device, queue) = opened.map_err(|error| GpuError::NoDevice(error.to_string()))?;
+        #[cfg(target_arch = "wasm32")]
+        let asking = wanted.subgroups.then(Asking::start).flatten();
+        let opening = adapter.request_device(&descriptor);
+        #[cfg(target_arch = "wasm32")]
+        let info = DeviceInfo {
+            subgroups: asking.is_some_and(|asking| asking.granted()),
+            ..info
+        };
+        let (device, queue) = opening
+            .await
+            .map_err(|error| GpuError::NoDevice(error.to_string()))?;
         let health = Arc::new(Health::default());
         let hears = Arc::clone(&health);
         device.set_device_lost_callback(move |_, _| hears.lost.store(true, Ordering::Release));
@@ -220,7 +235,7 @@ impl Gpu {
     }
 
     fn compile(&self, kernel: &Kernel) -> Result<Pipeline, GpuError> {
-        let text = shaders::join(kernel.operation, kernel.variant)?;
+        let text = text_of(kernel)?;
         let bindings = shaders::bindings(&text);
         let entry = |&(binding, access): &(u32, Access)| BindGroupLayoutEntry {
             binding,
@@ -276,6 +291,33 @@ impl Gpu {
         })
     }
 
+    /// Compiles what is not compiled yet. In a browser other threads do, and its events go on.
+    pub(crate) async fn warm(&self, kernels: &[&Kernel]) -> Result<(), GpuError> {
+        #[cfg(target_arch = "wasm32")]
+        let _compiled = {
+            use futures::stream::{self, StreamExt};
+            let new = kernels
+                .iter()
+                .filter(|kernel| !self.pipelines.borrow().contains_key(**kernel));
+            let compile = |kernel: &&Kernel| {
+                let kernel = (*kernel).clone();
+                async move {
+                    let text = text_of(&kernel).ok()?;
+                    let bindings = shaders::bindings(&text);
+                    let constants = kernel.constants();
+                    // What fails fails again below, and is told there.
+                    let compiled = browser::compile(&self.device, &text, &bindings, &constants);
+                    compiled.await.ok()
+                }
+            };
+            let all = stream::iter(new.map(compile)).buffer_unordered(AT_ONCE);
+            all.collect::<Vec<_>>().await
+        };
+        kernels
+            .iter()
+            .try_for_each(|kernel| self.pipeline(kernel).map(drop))
+    }
+
     /// A new buffer of at least `bytes`, zeroed.
     pub(crate) fn buffer(&self, label: &str, bytes: usize, usage: BufferUsages) -> Buffer {
         Buffer(self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -324,6 +366,16 @@ impl Gpu {
         buffer.unmap();
         Ok(data)
     }
+}
+
+/// The text of a kernel's shader, as the device takes it.
+fn text_of(kernel: &Kernel) -> Result<String, GpuError> {
+    let text = shaders::join(kernel.operation, kernel.variant)?;
+    // naga, which reads the text natively, refuses what browsers ask for.
+    if cfg!(target_arch = "wasm32") && kernel.variant.subgroups {
+        return Ok(format!("enable subgroups;\n{text}"));
+    }
+    Ok(text)
 }
 
 /// A buffer that is freed when it is dropped: in a browser it would otherwise stay until the

@@ -1,25 +1,25 @@
 //! The executor: weights, sessions and prepared plans on one device.
 
+mod choosing;
+mod run;
+mod warm;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use glassformer_graph::{
     Backend, Bindings, Choice, Choosing, Counts, Encoding, ExecError, Executor, Graph, LocalFuture,
-    Model, NodeId, Op, Precision, Run, Select, SessionId, Tap, TapPolicy, Tensor, WeightId, part,
+    Model, NodeId, Precision, Run, Select, SessionId, Tap, Tensor, WeightId, part,
 };
-use wgpu::{BufferUsages, CommandEncoder, ComputePassDescriptor};
 
-use crate::choose::{Chooser, ONE_TOKEN, Stage};
+use crate::choose::Chooser;
 use crate::device::Gpu;
-use crate::kernel::Place;
 use crate::lower::{Arithmetic, Plan, Sizes};
 use crate::prepared::Prepared;
-use crate::session::{KeptValue, Session};
+use crate::session::Session;
 use crate::store::Store;
 
 type Result<T, E = ExecError> = std::result::Result<T, E>;
-
-const FLOAT: usize = size_of::<f32>();
 
 /// Entry, tapped nodes and sizes a plan was made for.
 type PlanKey = (String, Vec<NodeId>, Sizes);
@@ -114,74 +114,6 @@ impl GpuExecutor {
         };
         Sizes::of(bindings, arithmetic)
     }
-
-    /// Encodes and submits one run of a prepared plan.
-    fn submit(
-        &mut self,
-        graph: &Graph,
-        run: &Run<'_>,
-        key: &PlanKey,
-        bindings: &Bindings,
-    ) -> Result<()> {
-        let store = self.store.as_ref().ok_or_else(no_model)?;
-        let (gpu, id) = (&self.gpu, run.session);
-        let session = self
-            .sessions
-            .get_mut(&id)
-            .ok_or_else(|| ExecError::unknown_session(id))?;
-        if session.reserve(gpu, bindings.kv_len)? {
-            self.plans.values_mut().for_each(|plan| plan.forget(id));
-        }
-        let Some(prepared) = self.plans.get_mut(key) else {
-            return Ok(());
-        };
-        let inputs = graph.ids().filter(|&id| graph.node(id).op == Op::Input);
-        let inputs = inputs.map(|id| Ok((id, graph.input(run, id)?)));
-        let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        prepared.begin(gpu, graph, &inputs, bindings, session.capacity)?;
-        prepared.bind(gpu, store, (id, session))?;
-        session.start_run(run.entry);
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        let dispatches = {
-            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            prepared.encode(&mut pass, id, bindings)
-        };
-        gpu.count(dispatches, bindings.batch * bindings.query_len);
-        for &(node, place) in &prepared.plan.keep {
-            let policy = run.taps.iter().find(|tap| tap.node == node);
-            let policy = policy.map_or(TapPolicy::Last, |tap| tap.policy);
-            let keep = (run.entry, node, policy);
-            let shape = graph.node(node).shape.bind(bindings);
-            keep_value(gpu, &mut encoder, prepared, session, keep, place, shape);
-        }
-        gpu.queue.submit([encoder.finish()]);
-        gpu.check()
-    }
-}
-
-/// Copies a kept value into the session. A state's rows lie `capacity` apart.
-fn keep_value(
-    gpu: &Gpu,
-    encoder: &mut CommandEncoder,
-    prepared: &Prepared,
-    session: &mut Session,
-    keep: (&str, NodeId, TapPolicy),
-    place: Place,
-    shape: Vec<usize>,
-) {
-    let pieces: Vec<(usize, usize)> = match place {
-        Place::State(state) => {
-            let (width, len) = (session.width(state), shape.get(1).copied().unwrap_or(0));
-            let piece = |b: usize| (b * session.capacity * width, len * width);
-            (0..session.batch).map(piece).collect()
-        }
-        _ => vec![(0, shape.iter().product())],
-    };
-    let Some(source) = prepared.value(place, session) else {
-        return;
-    };
-    let source = wgpu::Buffer::clone(source);
-    session.keep(gpu, encoder, keep, (&source, &pieces), shape);
 }
 
 fn no_model() -> ExecError {
@@ -227,6 +159,14 @@ impl Executor for GpuExecutor {
         // Natively, writes wait in memory for the next submit.
         self.gpu.queue.submit([]);
         self.gpu.check()
+    }
+
+    fn prepare<'a>(
+        &'a mut self,
+        entry: &'a str,
+        runs: &'a [Bindings],
+    ) -> LocalFuture<'a, Result<()>> {
+        Box::pin(self.warm(entry, runs))
     }
 
     fn open(&mut self, batch: usize, max_len: usize) -> Result<SessionId> {
@@ -294,7 +234,7 @@ impl Executor for GpuExecutor {
             })?;
             let parts = kept.iter().map(|value| part(&value.shape, select));
             let parts = parts.collect::<Result<Vec<_>>>()?;
-            read_parts(&self.gpu, kept, parts).await
+            run::read_parts(&self.gpu, kept, parts).await
         })
     }
 
@@ -311,72 +251,11 @@ impl Executor for GpuExecutor {
     }
 
     fn begin_choosing(&mut self, choosing: &Choosing<'_>) -> Result<bool> {
-        self.gpu.check()?;
-        // A token that a penalty below 1 makes likelier may come from anywhere in the vocabulary.
-        if choosing.repetition_penalty < 1.0 || self.session(choosing.session)?.batch != 1 {
-            return Ok(false);
-        }
-        let model = Rc::clone(&self.model);
-        let graph = model.entry(choosing.entry)?;
-        let (Some(ids), Some(rows)) = (graph.find("ids"), graph.find("rows")) else {
-            return Ok(false);
-        };
-        let key = self.key(graph, choosing.entry, &[], self.sizes(&ONE_TOKEN))?;
-        let plan = self.lower(graph, &key)?;
-        // Tokens are encoded ahead, with the same workgroups and buffers at every position.
-        if plan.grows() {
-            return Ok(false);
-        }
-        let mut prepared = Prepared::new(&self.gpu, plan)?;
-        let (id, store) = (choosing.session, self.store.as_ref().ok_or_else(no_model)?);
-        let session = self.sessions.get_mut(&id);
-        let session = session.ok_or_else(|| ExecError::unknown_session(id))?;
-        let inputs: [(NodeId, &[u32]); 2] = [(ids, &[0]), (rows, &[0])];
-        // Should the device not decide the first token, what was submitted behind it still runs: not
-        // where it would overwrite what the session holds.
-        let next = Bindings {
-            kv_len: session.len + 1,
-            ..ONE_TOKEN
-        };
-        prepared.begin(&self.gpu, graph, &inputs, &next, session.capacity)?;
-        let gpu = &self.gpu;
-        let stage = Stage {
-            gpu,
-            store,
-            id,
-            session,
-        };
-        let chooser = Chooser::new(&stage, prepared, ids, choosing)?;
-        self.choosers.insert(id, chooser);
-        Ok(true)
+        self.choose_ahead(choosing)
     }
 
     fn next_choice(&mut self, id: SessionId) -> LocalFuture<'_, Result<Option<Choice>>> {
-        Box::pin(async move {
-            let chooser = self.choosers.get_mut(&id);
-            let chooser = chooser.ok_or_else(|| ExecError::unknown_session(id))?;
-            let session = self.sessions.get_mut(&id);
-            let session = session.ok_or_else(|| ExecError::unknown_session(id))?;
-            let (gpu, store) = (&*self.gpu, self.store.as_ref().ok_or_else(no_model)?);
-            loop {
-                chooser.top_up(&mut Stage {
-                    gpu,
-                    store,
-                    id,
-                    session,
-                })?;
-                if let Some((choice, len)) = chooser.take() {
-                    session.len = len;
-                    if choice.id.is_none() {
-                        chooser.keep_logits(gpu, session);
-                    }
-                    return Ok(Some(choice));
-                }
-                if !chooser.arrive(gpu).await? {
-                    return Ok(None);
-                }
-            }
-        })
+        Box::pin(self.chosen(id))
     }
 
     fn end_choosing(&mut self, session: SessionId) {
@@ -395,36 +274,4 @@ impl Executor for GpuExecutor {
         let key = self.key(graph, entry, taps, self.sizes(&one))?;
         Ok(self.lower(graph, &key)?.describe(graph))
     }
-}
-
-/// Copies the parts behind each other, then reads them at once.
-async fn read_parts(
-    gpu: &Gpu,
-    kept: &[KeptValue],
-    parts: Vec<(usize, Vec<usize>)>,
-) -> Result<Vec<Tensor>> {
-    gpu.check()?;
-    let len = |shape: &[usize]| shape.iter().product::<usize>();
-    let total: usize = parts.iter().map(|(_, shape)| len(shape)).sum();
-    let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
-    let staging = gpu.buffer("read", total * FLOAT, usage);
-    let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    let mut to = 0;
-    for (value, (offset, shape)) in kept.iter().zip(&parts) {
-        let (from, bytes) = ((offset * FLOAT) as u64, (len(shape) * FLOAT) as u64);
-        if bytes > 0 {
-            encoder.copy_buffer_to_buffer(&value.buffer, from, &staging, to, bytes);
-        }
-        to += bytes;
-    }
-    gpu.queue.submit([encoder.finish()]);
-    let bytes = gpu.map(&staging, total * FLOAT).await?;
-    let mut numbers = bytes
-        .chunks_exact(FLOAT)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    let tensor = |(_, shape): (usize, Vec<usize>)| Tensor {
-        data: numbers.by_ref().take(len(&shape)).collect(),
-        shape,
-    };
-    Ok(parts.into_iter().map(tensor).collect())
 }

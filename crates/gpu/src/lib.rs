@@ -4,6 +4,8 @@
 //! while they stream in, [`lower`] turns a graph and the taps asked for into dispatches, and
 //! [`GpuExecutor`] runs them. Everything keeps to WebGPU's default limits.
 
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod choose;
 mod device;
 mod error;
@@ -16,7 +18,7 @@ pub mod shaders;
 mod store;
 pub mod weights;
 
-pub use device::{DeviceInfo, Gpu, Wanted, adapter, describe};
+pub use device::{DeviceInfo, Gpu, Wanted};
 pub use error::GpuError;
 pub use executor::GpuExecutor;
 pub use kernel::{Count, Dispatch, Kernel, Place};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use crate::{Encoding, KeptLogits, Model, NodeId, WeightId};
+use crate::{Bindings, Encoding, KeptLogits, Model, NodeId, WeightId};
 
 /// A future that stays on its thread, as everything in a browser's worker does.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -302,6 +302,19 @@ pub trait Executor {
 
     /// Checks that every weight is complete.
     fn finish_load(&mut self) -> Result<(), ExecError>;
+
+    /// Makes ready what runs of `entry` of these sizes need, as long as nobody looks at them, so
+    /// that the first of each does not wait for a compiler. Most executors have nothing to do.
+    ///
+    /// # Errors
+    /// If there is no such entry or it cannot be computed.
+    fn prepare<'a>(
+        &'a mut self,
+        _entry: &'a str,
+        _runs: &'a [Bindings],
+    ) -> LocalFuture<'a, Result<(), ExecError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// A new, empty session for `batch` sequences of at most `max_len` positions.
     fn open(&mut self, batch: usize, max_len: usize) -> Result<SessionId, ExecError>;

@@ -11,7 +11,7 @@ use glassformer_graph::{
     Builder, Encoding, ExecError, Executor, Input, Model, Precision, Run, Symbol, WeightId,
 };
 use glassformer_ops::On;
-use glassformer_ops::cases::{ALL, Case, Extent};
+use glassformer_ops::cases::{ALL, Case, Extent, WITHOUT_MATRICES};
 
 /// A device, or nothing, after saying so.
 fn open(test: &str, wanted: Wanted) -> Option<Rc<Gpu>> {
@@ -23,13 +23,6 @@ fn open(test: &str, wanted: Wanted) -> Option<Rc<Gpu>> {
         }
     }
 }
-
-/// Cases without a product of a matrix, the same in either precision.
-const WITHOUT_MATRICES: [&str; 3] = [
-    "elements",
-    "attention_with_a_cache",
-    "attention_without_a_cache",
-];
 
 fn check(name: &str) {
     let case: Case = ALL.iter().find(|(other, _)| *other == name).unwrap().1;

@@ -1,8 +1,10 @@
 //! The comparisons of `glassformer_ops` in a browser: `wasmBindings.names()` and
-//! `wasmBindings.compare(name)`.
+//! `wasmBindings.compare(name, subgroups)`.
 
 #[cfg(target_arch = "wasm32")]
 mod page {
+    use std::rc::Rc;
+
     use glassformer_gpu::{Gpu, Wanted};
     use glassformer_graph::Precision;
     use glassformer_ops::On;
@@ -20,10 +22,18 @@ mod page {
     /// # Errors
     /// If there is none.
     #[wasm_bindgen]
-    pub async fn device() -> Result<String, String> {
-        let gpu = Gpu::open(Wanted::default()).await;
+    pub async fn device(subgroups: bool) -> Result<String, String> {
+        let gpu = open(subgroups).await;
         gpu.map(|gpu| format!("{:?}", gpu.info()))
-            .map_err(|error| error.to_string())
+    }
+
+    async fn open(subgroups: bool) -> Result<Rc<Gpu>, String> {
+        let wanted = Wanted {
+            subgroups,
+            ..Wanted::default()
+        };
+        let gpu = Gpu::open(wanted).await;
+        gpu.map_err(|error| error.to_string())
     }
 
     /// Runs a case; gives the number of values compared.
@@ -31,11 +41,10 @@ mod page {
     /// # Errors
     /// Lists what differs.
     #[wasm_bindgen]
-    pub async fn compare(name: String) -> Result<usize, String> {
+    pub async fn compare(name: String, subgroups: bool) -> Result<usize, String> {
         let case = ALL.iter().find(|(other, _)| *other == name);
         let (_, case) = case.ok_or_else(|| format!("There is no case {name}."))?;
-        let gpu = Gpu::open(Wanted::default()).await;
-        let gpu = gpu.map_err(|error| error.to_string())?;
+        let gpu = open(subgroups).await?;
         let precision = Precision::Exact;
         let report = case(On { gpu, precision }, Extent::Some).await;
         if report.failures.is_empty() {

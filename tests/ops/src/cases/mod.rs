@@ -25,6 +25,13 @@ pub type Comparing = Pin<Box<dyn Future<Output = Report>>>;
 /// A case: compares a few graphs on a device.
 pub type Case = fn(On, Extent) -> Comparing;
 
+/// Cases without a product of a matrix: the same in either precision, with and without subgroups.
+pub const WITHOUT_MATRICES: [&str; 3] = [
+    "elements",
+    "attention_with_a_cache",
+    "attention_without_a_cache",
+];
+
 /// Every case by its name.
 pub const ALL: &[(&str, Case)] = &[
     ("elements", |on, extent| {
