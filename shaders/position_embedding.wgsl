@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var v = 0u; v < 4u; v++) {
     let w = part(chunk, first + v);
     for (var i = 0u; i < 4u && k16 * 16u + v * 4u + i < K; i++) {
-      y[at + v * 4u + i] = w[i];
+      y[at + v * 4u + i] = f32(w[i]);
     }
   }
 }
