@@ -57,10 +57,10 @@ impl Ready {
         } = place;
         let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
         for entry in loaded.model.entries.keys() {
-            let ready = exec.prepare(entry, &USUAL_RUNS);
+            let prepared = exec.prepare(entry, &USUAL_RUNS);
             // A browser compiles for seconds. Whoever cancels is heard at once.
-            match select(ready, pin!(cancel.cancelled())).await {
-                Either::Left((ready, _)) => ready?,
+            match select(prepared, pin!(cancel.cancelled())).await {
+                Either::Left((prepared, _)) => prepared?,
                 Either::Right(_) => break,
             }
         }

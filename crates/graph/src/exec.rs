@@ -350,7 +350,8 @@ pub trait Executor {
     }
 
     /// Starts choosing tokens on the device, several in flight, so that nobody waits for the way
-    /// there and back. Says whether it can; most cannot, and the caller chooses from the logits.
+    /// there and back. Says whether it can; most cannot, and none with a `top_k` beyond what is kept:
+    /// then the caller chooses from the logits.
     ///
     /// # Errors
     /// If the session did not just run the entry.

@@ -43,6 +43,9 @@ pub enum GraphError {
         /// What was expected and what came.
         reason: String,
     },
+    /// A query that sees no key has no probabilities.
+    #[error("The attention {0} sees nothing: its window has no positions.")]
+    EmptyWindow(String),
     /// Two nodes of a graph, or two weights, have the same name.
     #[error("The model names {0} twice.")]
     DuplicateName(String),

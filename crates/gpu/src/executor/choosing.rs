@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Bindings, Choice, Choosing, ExecError, NodeId, SessionId};
+use glassformer_graph::{Bindings, Choice, Choosing, ExecError, KEPT, NodeId, SessionId};
 
 use super::{GpuExecutor, Result, no_model};
 use crate::choose::{Chooser, ONE_TOKEN, Stage};
@@ -21,6 +21,13 @@ impl GpuExecutor {
         let (Some(ids), Some(rows)) = (graph.find("ids"), graph.find("rows")) else {
             return Ok(false);
         };
+        // Every token would come back undecided.
+        let logits = graph.nodes().get(choosing.logits.0);
+        let vocab = logits.and_then(|node| node.shape.width());
+        let beyond = choosing.top_k as usize > KEPT && vocab.is_none_or(|vocab| vocab > KEPT);
+        if choosing.temperature > 0.0 && beyond {
+            return Ok(false);
+        }
         let key = self.key(graph, choosing.entry, &[], self.sizes(&ONE_TOKEN))?;
         let plan = self.lower(graph, &key)?;
         // Tokens are encoded ahead, with the same workgroups and buffers at every position.

@@ -1,7 +1,7 @@
 //! Attention in its three steps.
 
 use super::{Builder, Result};
-use crate::{Dim, Mask, NodeId, Op, Shape, Symbol};
+use crate::{Dim, GraphError, Mask, NodeId, Op, Shape, Symbol};
 
 impl Builder {
     /// See [`Op::AttentionScores`]. With [`Mask::Lengths`] use [`Self::padded_attention_scores`].
@@ -48,6 +48,9 @@ impl Builder {
         bias: Option<NodeId>,
         (scale, mask): (f32, Mask),
     ) -> Result<NodeId> {
+        if mask == Mask::Window(0) {
+            return Err(GraphError::EmptyWindow(name.into()));
+        }
         let (q, k) = (self.shape(query), self.shape(key));
         let (
             [batch, q_len, Dim::Fixed(heads), q_dim],

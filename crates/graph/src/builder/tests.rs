@@ -126,6 +126,21 @@ fn padded_sequences_need_their_lengths() {
 }
 
 #[test]
+fn a_window_sees_something() {
+    let mut b = Builder::new();
+    let table = b.weight("wte", &[10, 8]).unwrap();
+    let ids = ids(&mut b);
+    let x = b.embedding("x", ids, table).unwrap();
+    let x = b.split("heads", x, 2).unwrap();
+    let error = b.attention_scores("scores", x, x, None, 0.5, Mask::Window(0));
+    assert_eq!(error, Err(GraphError::EmptyWindow("scores".into())));
+    assert!(
+        b.attention_scores("scores", x, x, None, 0.5, Mask::Window(1))
+            .is_ok()
+    );
+}
+
+#[test]
 fn masks_say_which_keys_are_seen() {
     assert_eq!(Mask::Full.range(0, 5), 0..5);
     assert_eq!(Mask::Causal.range(2, 5), 0..3);
