@@ -11,7 +11,9 @@ use futures::executor::block_on;
 use glassformer_engine::protocol::attention::{AttentionSummary, MapOf, floats};
 use glassformer_engine::protocol::{BackendChoice, PrecisionChoice};
 use glassformer_engine::tasks::TaskError;
+use glassformer_engine::tasks::attention::AttentionRun;
 use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, PathSource};
+use glassformer_graph::Precision;
 use serde::Deserialize;
 
 /// Between our weights and the reference's, and between a row's sum and one.
@@ -182,6 +184,83 @@ fn smollm2_on_the_gpu() {
     assert_eq!(engine.info().unwrap().backend, "webgpu");
     agrees(&mut engine);
     explained(&mut engine);
+}
+
+/// A batch of `tests/golden/bert/tiny.py`.
+#[derive(Deserialize)]
+struct Batch {
+    ids: Vec<Vec<u32>>,
+    types: Vec<Vec<u32>>,
+    lengths: Vec<usize>,
+    /// `[layer, batch, head, query, key]`, without padding.
+    attention: Vec<Vec<Vec<Vec<Vec<f32>>>>>,
+}
+
+#[derive(Deserialize)]
+struct Tiny {
+    cases: Vec<Batch>,
+}
+
+/// Every head of a model that reads both ways, and a cell of each layer.
+fn both_ways(name: &str, target: golden::Target) {
+    let tiny: Tiny = golden::json(&format!("bert/{name}/golden.json"));
+    let mut model = golden::tiny_of("bert", name, target);
+    let exec = model.exec.as_mut();
+    let mut compared = 0;
+    for case in &tiny.cases {
+        for (b, &n) in case.lengths.iter().enumerate() {
+            let (ids, types) = (case.ids[b][..n].to_vec(), case.types[b][..n].to_vec());
+            let special = vec![false; n];
+            let mut run =
+                AttentionRun::start(&model.loaded.model, exec, ids, types, special).unwrap();
+            block_on(run.step(exec)).unwrap();
+            assert_eq!(run.progress(), (n, n));
+            assert!(!run.layout().causal);
+            let scale = run.layout().scale;
+            for (layer, reference) in case.attention.iter().enumerate() {
+                for (head, reference) in reference[b].iter().enumerate() {
+                    let map = block_on(run.map(exec, layer, head)).unwrap();
+                    assert_eq!(map.len(), n * n);
+                    for (i, reference) in reference.iter().enumerate() {
+                        let row = &map[i * n..(i + 1) * n];
+                        assert!(golden::max_diff(row, &reference[..n]) <= 1e-5, "{name}");
+                        assert!((row.iter().sum::<f32>() - 1.0).abs() <= ROW_SUM);
+                        compared += 1;
+                    }
+                }
+                let from = n - 1;
+                let focus = block_on(run.focus(exec, layer, 0, from)).unwrap();
+                let map = block_on(run.map(exec, layer, 0)).unwrap();
+                for to in 0..n {
+                    let cell = focus.cell(to, scale).unwrap();
+                    assert!((cell.scaled - focus.scores[to]).abs() <= 1e-4);
+                    assert!((cell.weight - focus.probs[to]).abs() <= 1e-5);
+                    assert!((focus.probs[to] - map[from * n + to]).abs() <= 1e-5);
+                    let dim = run.layout().head_dim;
+                    assert!(golden::max_diff(&cell.read, &focus.context[..dim]) <= 1e-4);
+                }
+            }
+            run.close(exec);
+        }
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn bert_and_its_relatives() {
+    let mut targets = vec![golden::Target::Cpu(Precision::Exact)];
+    targets.extend(golden::gpus("bert_and_its_relatives"));
+    for name in [
+        "tiny-bert",
+        "tiny-roberta",
+        "tiny-distilbert",
+        "tiny-albert",
+        "tiny-electra",
+    ] {
+        for target in &targets {
+            both_ways(name, *target);
+        }
+    }
 }
 
 #[test]

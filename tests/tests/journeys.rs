@@ -3,6 +3,8 @@
 //! Each journey has a server and a private browser context of its own, so caches start empty.
 #![allow(clippy::unwrap_used, reason = "a journey that cannot go on has failed")]
 
+#[path = "journeys/attention.rs"]
+mod attention;
 #[path = "journeys/bad_input.rs"]
 mod bad_input;
 #[path = "journeys/files.rs"]
@@ -103,10 +105,8 @@ impl Journey {
         self.page.goto("about:blank").unwrap();
         let url = format!("{}#{fragment}", self.server.url());
         self.page.goto(&url).unwrap();
-        self.wait(
-            "document.querySelector('[data-testid=generate-input]')",
-            SHORT,
-        );
+        // The input of whichever tab is open.
+        self.wait("document.querySelector('[data-testid$=-input]')", SHORT);
     }
 
     fn wait(&mut self, script: &str, limit: Duration) {

@@ -3,7 +3,7 @@
     glassformer attention --text "…" --precision exact --json | python web/assets/record_attention.py
 
 Writes `recorded-attention.json` beside this script: the averages of all heads, their maps as two hexadecimal digits a
-weight (the lower triangle, row by row), and in full the head that the tab chooses by itself.
+weight (row by row; of a causal model the lower triangle), and in full the head that the tab chooses by itself.
 """
 
 import json
@@ -24,8 +24,10 @@ def main():
     count, heads = run["shape"]["heads"], run["heads"]
     best = max(range(len(heads)), key=lambda i: pointed(heads[i]))
     layer, head = divmod(best, count)
+    causal = run["shape"]["causal"]
+    seen = lambda i, row: row[: i + 1] if causal else row
     thumbnails = [
-        "".join(f"{round(weight * 255):02x}" for i, row in enumerate(rows) for weight in row[: i + 1])
+        "".join(f"{round(weight * 255):02x}" for i, row in enumerate(rows) for weight in seen(i, row))
         for layer_maps in run["weights"]
         for rows in layer_maps
     ]

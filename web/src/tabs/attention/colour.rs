@@ -121,8 +121,9 @@ impl Palette {
             Paint::Hue(i) => pick(HUES_LIGHT[i % 8], HUES_DARK[i % 8]),
             Paint::Scale(weight) => self.scale(weight),
             Paint::OnScale(weight) => {
-                let light_text = lightness(self.scale(weight)) < 0.42;
-                if light_text {
+                let ground = luminance(self.scale(weight)) + 0.05;
+                // The larger of the two contrasts, as accessibility guidelines measure it.
+                if 1.05 / ground > ground / 0.057 {
                     [0xff; 3]
                 } else {
                     [0x10, 0x16, 0x19]
@@ -146,10 +147,10 @@ impl Palette {
     }
 }
 
-/// Roughly perceived lightness, 0 to 1.
-fn lightness([r, g, b]: Rgb) -> f32 {
-    let linear = |c: u8| (f32::from(c) / 255.0).powf(2.2);
-    (0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)).powf(1.0 / 2.2)
+/// Relative luminance, 0 to 1.
+fn luminance(colour: Rgb) -> f32 {
+    let [r, g, b] = colour.map(|c| (f32::from(c) / 255.0).powf(2.2));
+    0.2126 * r + 0.7152 * g + 0.0722 * b
 }
 
 #[cfg(test)]
@@ -161,7 +162,7 @@ mod tests {
         for dark in [false, true] {
             let palette = Palette::new(dark);
             let steps: Vec<f32> = (0..=50)
-                .map(|i| lightness(palette.ramp(i as f32 / 50.0)))
+                .map(|i| luminance(palette.ramp(i as f32 / 50.0)))
                 .collect();
             let away = |pair: &[f32]| {
                 if dark {

@@ -20,7 +20,7 @@ struct Recording {
     special: Vec<bool>,
     shape: AttentionShape,
     heads: Vec<HeadStats>,
-    /// One string a head: the lower triangle row by row, two hexadecimal digits a weight.
+    /// One string a head: row by row what a query may see, two hexadecimal digits a weight.
     thumbnails: Vec<String>,
     maps: Vec<RecordedMap>,
 }
@@ -43,7 +43,7 @@ pub fn load() -> Option<Recorded> {
     let thumbnails: Vec<f32> = recording
         .thumbnails
         .iter()
-        .map(|digits| unpack(digits, n))
+        .map(|digits| unpack(digits, n, recording.shape.causal))
         .collect::<Option<Vec<_>>>()?
         .concat();
     let tokens = recording.tokens.into_iter().zip(recording.ids);
@@ -69,12 +69,12 @@ pub fn load() -> Option<Recorded> {
     Some((Shown::new(summary, Some(source)), maps.collect()))
 }
 
-/// `[n, n]` of a lower triangle.
-fn unpack(digits: &str, n: usize) -> Option<Vec<f32>> {
+/// `[n, n]`; 0 where a query may not look.
+fn unpack(digits: &str, n: usize, causal: bool) -> Option<Vec<f32>> {
     let mut map = vec![0.0; n * n];
     let mut weights = digits.as_bytes().chunks_exact(2);
     for i in 0..n {
-        for j in 0..=i {
+        for j in 0..if causal { i + 1 } else { n } {
             let pair = std::str::from_utf8(weights.next()?).ok()?;
             map[i * n + j] = f32::from(u8::from_str_radix(pair, 16).ok()?) / 255.0;
         }

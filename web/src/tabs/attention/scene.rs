@@ -154,22 +154,28 @@ impl Scene {
     }
 
     fn row(&self) -> Drawn {
-        const SIZE: f64 = 14.0;
         let n = self.tokens.len();
-        let mut x = 12.0;
+        let widths = |size: f64| -> Vec<f64> {
+            let width = |token: &String| width_of(token, size).max(24.0);
+            self.tokens.iter().map(width).collect()
+        };
+        let used = |size: f64| widths(size).iter().sum::<f64>() + 16.0 + 6.0 * n as f64;
+        // Smaller letters rather than scrolling, as long as they can be read.
+        let sizes = [14.0, 13.0, 12.0].into_iter();
+        let size = sizes
+            .clone()
+            .find(|size| used(*size) <= self.room)
+            .unwrap_or(12.0);
+        let widths = widths(size);
+        let free = self.room - widths.iter().sum::<f64>() - 16.0;
+        let gap = (free / (n.max(2) - 1) as f64).clamp(6.0, 28.0);
+        let mut x = 8.0;
         let mut tokens = Vec::with_capacity(n);
-        let widths: Vec<f64> = self
-            .tokens
-            .iter()
-            .map(|token| width_of(token, SIZE).max(26.0))
-            .collect();
-        let used: f64 = widths.iter().sum::<f64>() + 24.0;
-        let gap = ((self.room - used) / (n.max(2) - 1) as f64).clamp(8.0, 28.0);
         for width in &widths {
             tokens.push([x - gap / 2.0, x + width + gap / 2.0]);
             x += width + gap;
         }
-        let width = x - gap + 12.0;
+        let width = x - gap + 8.0;
         let middle = |i: usize| (tokens[i][0] + tokens[i][1]) / 2.0;
         let span = (n.max(2) - 1) as f64;
         let tallest = (60.0 + 12.0 * n as f64).min(220.0);
@@ -236,7 +242,7 @@ impl Scene {
             shapes.push(text(
                 [middle(i), base + 24.0],
                 token.clone(),
-                SIZE,
+                size,
                 Anchor::Middle,
                 paint,
             ));
