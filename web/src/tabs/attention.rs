@@ -44,6 +44,9 @@ const SECOND: &str = "attention-second";
 /// What was typed runs this long after the last key, if the model is there.
 const RUN_AFTER_MILLISECONDS: u32 = 500;
 
+/// A wall of so many layers is not too high to lie above the picture.
+const FEW_LAYERS: u32 = 12;
+
 /// The text, and the one beside it.
 #[derive(Clone, Copy)]
 pub struct Texts {
@@ -190,6 +193,10 @@ pub fn Attention() -> impl IntoView {
     });
     let first = chosen::chosen(texts.first, options);
     let second = chosen::chosen(texts.second, options);
+    let few = move || {
+        let shown = texts.first.shown.get();
+        shown.is_some_and(|shown| shown.summary.shape.layers <= FEW_LAYERS)
+    };
     let recorded = move || {
         let shown = texts.first.shown.get()?;
         shown.recorded.clone()
@@ -202,7 +209,8 @@ pub fn Attention() -> impl IntoView {
                 <p class="recorded-source" data-testid="attention-recorded"><span class="tag">"recorded"</span>{source}</p>
             })}
             <Controls text=texts.first chosen=first options/>
-            <div class="attention-split">
+            // Few layers lie above the picture, many stand beside it.
+            <div class="attention-split" data-few=move || few().to_string()>
                 <HeadWall text=texts.first options/>
                 <div class="attention-work">
                     <Side text=texts.first chosen=first options/>

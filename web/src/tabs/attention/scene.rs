@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use super::colour::Paint;
-use super::picture::{Anchor, DASHES, NUMBERED, Picture, Shape};
+use super::picture::{Anchor, DASHES, Picture, Shape};
+
+mod columns;
+mod matrix;
 
 /// More tokens than these stand in two columns.
 pub const MOST_ARCS: usize = 40;
+
+/// Letters that can still be read.
+const SMALLEST: f64 = 12.0;
 
 /// What is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,29 +150,34 @@ impl Scene {
         }
     }
 
-    /// Arcs, or two columns where there are many tokens.
+    /// Arcs, or two columns where there are many tokens or little room.
     pub fn arcs(&self) -> Drawn {
-        if self.tokens.len() > MOST_ARCS {
+        let crowded = self.tokens.len() > 4 && self.used(SMALLEST) > 1.3 * self.room;
+        if self.tokens.len() > MOST_ARCS || crowded {
             self.columns()
         } else {
             self.row()
         }
     }
 
+    /// Widths of the tokens in letters of this size.
+    fn widths(&self, size: f64) -> Vec<f64> {
+        let width = |token: &String| width_of(token, size).max(24.0);
+        self.tokens.iter().map(width).collect()
+    }
+
+    /// The least width of the tokens side by side.
+    fn used(&self, size: f64) -> f64 {
+        self.widths(size).iter().sum::<f64>() + 16.0 + 6.0 * self.tokens.len() as f64
+    }
+
     fn row(&self) -> Drawn {
         let n = self.tokens.len();
-        let widths = |size: f64| -> Vec<f64> {
-            let width = |token: &String| width_of(token, size).max(24.0);
-            self.tokens.iter().map(width).collect()
-        };
-        let used = |size: f64| widths(size).iter().sum::<f64>() + 16.0 + 6.0 * n as f64;
         // Smaller letters rather than scrolling, as long as they can be read.
-        let sizes = [14.0, 13.0, 12.0].into_iter();
-        let size = sizes
-            .clone()
-            .find(|size| used(*size) <= self.room)
-            .unwrap_or(12.0);
-        let widths = widths(size);
+        let sizes = [14.0, 13.0, SMALLEST];
+        let fitting = sizes.into_iter().find(|size| self.used(*size) <= self.room);
+        let size = fitting.unwrap_or(SMALLEST);
+        let widths = self.widths(size);
         let free = self.room - widths.iter().sum::<f64>() - 16.0;
         let gap = (free / (n.max(2) - 1) as f64).clamp(6.0, 28.0);
         let mut x = 8.0;
@@ -296,189 +307,8 @@ impl Scene {
     fn may_see(&self, j: usize) -> bool {
         self.cursor.is_some_and(|(i, _)| !self.causal || j <= i)
     }
-
-    fn columns(&self) -> Drawn {
-        const ROW: f64 = 18.0;
-        let n = self.tokens.len();
-        let width = self.room.max(320.0);
-        let (left, right) = (width * 0.36, width * 0.64);
-        let (top, room) = (30.0, width * 0.36 - 44.0);
-        let y = |i: usize| top + i as f64 * ROW + ROW / 2.0;
-        let mut shapes = vec![
-            text([left - 8.0, 16.0], "looks", 12.0, Anchor::End, Paint::Soft),
-            text(
-                [right + 8.0, 16.0],
-                "is looked at",
-                12.0,
-                Anchor::Start,
-                Paint::Soft,
-            ),
-        ];
-        let focus = self.cursor.map(|(i, _)| i);
-        if let Some((i, j)) = self.cursor {
-            shapes.push(Shape::Rect {
-                at: [0.0, y(i) - ROW / 2.0, left - 2.0, ROW],
-                fill: Paint::Wash,
-            });
-            shapes.push(Shape::Rect {
-                at: [right + 2.0, y(j) - ROW / 2.0, width - right - 2.0, ROW],
-                fill: Paint::Wash,
-            });
-        }
-        for (head, map) in self.maps.iter().enumerate() {
-            let least = if focus.is_some() { 0.004 } else { 0.08 };
-            for (i, j, weight) in lines(map, n, least, focus) {
-                let w = f64::from(weight);
-                let bend = (right - left) * 0.4;
-                shapes.push(Shape::Curve {
-                    points: [
-                        [left, y(i)],
-                        [left + bend, y(i)],
-                        [right - bend, y(j)],
-                        [right, y(j)],
-                    ],
-                    stroke: self.hue(head),
-                    width: 0.5 + 3.5 * w,
-                    opacity: 0.1 + 0.9 * w,
-                    dash: head % DASHES.len(),
-                });
-            }
-        }
-        for (i, token) in self.tokens.iter().enumerate() {
-            let label = fitted(token, 13.0, room);
-            shapes.push(text(
-                [left - 8.0, y(i) + 4.5],
-                label.clone(),
-                13.0,
-                Anchor::End,
-                Paint::Ink,
-            ));
-            shapes.push(text(
-                [right + 8.0, y(i) + 4.5],
-                label,
-                13.0,
-                Anchor::Start,
-                Paint::Ink,
-            ));
-            shapes.push(text(
-                [4.0, y(i) + 4.0],
-                i.to_string(),
-                11.0,
-                Anchor::Start,
-                Paint::Soft,
-            ));
-            if focus.is_some() && self.may_see(i) && self.weight(i) >= 0.004 {
-                let number = format!("{:.1}%", self.weight(i) * 100.0);
-                shapes.push(text(
-                    [width - 4.0, y(i) + 4.0],
-                    number,
-                    11.0,
-                    Anchor::End,
-                    Paint::Soft,
-                ));
-            }
-        }
-        Drawn {
-            picture: Picture {
-                width,
-                height: top + n as f64 * ROW + 8.0,
-                shapes,
-            },
-            places: Places::Columns([top, ROW], n, width / 2.0),
-        }
-    }
-
-    /// Queries by keys.
-    pub fn matrix(&self) -> Drawn {
-        let n = self.tokens.len();
-        let Some(map) = self.maps.first() else {
-            return Drawn::default();
-        };
-        let longest = self
-            .tokens
-            .iter()
-            .map(|token| width_of(token, 12.0))
-            .fold(0.0, f64::max);
-        let labelled = n <= 64;
-        let label = if labelled {
-            longest.min(110.0) + 12.0
-        } else {
-            8.0
-        };
-        let least = if labelled { 11.0 } else { 1.0 };
-        let cell = ((self.room - label - 4.0) / n.max(1) as f64).clamp(least, 44.0);
-        // Between readable and not, numbers are worth a little scrolling.
-        let cell = if cell > NUMBERED * 0.8 {
-            cell.max(NUMBERED)
-        } else {
-            cell
-        };
-        let side = cell * n as f64;
-        let mut shapes = vec![Shape::Cells {
-            at: [label, label],
-            cell,
-            n,
-            weights: Arc::clone(map),
-            causal: self.causal,
-        }];
-        if labelled {
-            for (i, token) in self.tokens.iter().enumerate() {
-                let token = fitted(token, 12.0, label - 10.0);
-                let middle = label + (i as f64 + 0.5) * cell;
-                let marked = |at: Option<usize>| {
-                    if at == Some(i) {
-                        Paint::Accent
-                    } else {
-                        Paint::Ink
-                    }
-                };
-                shapes.push(text(
-                    [label - 7.0, middle + 4.0],
-                    token.clone(),
-                    12.0,
-                    Anchor::End,
-                    marked(self.cursor.map(|(i, _)| i)),
-                ));
-                shapes.push(Shape::Text {
-                    at: [middle + 4.0, label - 7.0],
-                    text: token,
-                    size: 12.0,
-                    anchor: Anchor::Start,
-                    fill: marked(self.cursor.map(|(_, j)| j)),
-                    upright: true,
-                });
-            }
-        }
-        shapes.push(Shape::Frame {
-            at: [label, label, side, side],
-            stroke: Paint::Line,
-            width: 1.0,
-        });
-        if let Some((i, j)) = self.cursor {
-            let (x, y) = (label + j as f64 * cell, label + i as f64 * cell);
-            let grown = cell.max(6.0);
-            shapes.push(Shape::Frame {
-                at: [
-                    x - (grown - cell) / 2.0,
-                    y - (grown - cell) / 2.0,
-                    grown,
-                    grown,
-                ],
-                stroke: Paint::Ink,
-                width: 2.0,
-            });
-        }
-        Drawn {
-            picture: Picture {
-                width: label + side + 2.0,
-                height: label + side + 2.0,
-                shapes,
-            },
-            places: Places::Matrix([label, label], cell, n),
-        }
-    }
 }
 
 #[cfg(test)]
-#[path = "scene_tests.rs"]
+#[path = "scene/tests.rs"]
 mod tests;

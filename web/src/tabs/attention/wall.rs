@@ -328,12 +328,14 @@ pub fn HeadWall(
                     }
                 ></canvas>
             </div>
-            <p class="wall-line" data-testid="attention-head-line">{line}</p>
-            {move || grouped().map(|words| view! { <p class="hint">{words}</p> })}
-            <label class="check">
-                <input type="checkbox" prop:checked=over on:change:target=move |event| over.set(event.target().checked())/>
-                <span>"Draw heads over each other"</span>
-            </label>
+            <div>
+                <p class="wall-line" data-testid="attention-head-line">{line}</p>
+                {move || grouped().map(|words| view! { <p class="hint">{words}</p> })}
+                <label class="check">
+                    <input type="checkbox" prop:checked=over on:change:target=move |event| over.set(event.target().checked())/>
+                    <span>"Draw heads over each other"</span>
+                </label>
+            </div>
         </div>
     }
 }

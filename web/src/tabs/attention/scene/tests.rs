@@ -1,3 +1,4 @@
+use super::super::picture::NUMBERED;
 use super::*;
 
 fn scene(n: usize, cursor: Option<(usize, usize)>) -> Scene {
