@@ -3,10 +3,12 @@
 //#include run
 //#include heads
 //#include mask
+override BIAS_OF_EACH: bool = false; // whether each sequence has a bias of its own
+
 @group(0) @binding(3) var<storage, read> query: array<f32>;
 @group(0) @binding(4) var<storage, read> keys: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<storage, read> bias: array<f32>; // [HEADS, q_len, kv_len]
+@group(0) @binding(6) var<storage, read> bias: array<f32>; // [HEADS, q_len, kv_len], or of each sequence
 
 @compute @workgroup_size(64)
 fn main(
@@ -33,7 +35,8 @@ fn main(
     }
     score *= SCALE;
     if (BIAS) {
-      score += bias[(head * run.q_len + q) * run.kv_len + key];
+      let own = select(head * run.q_len + q, row, BIAS_OF_EACH);
+      score += bias[own * run.kv_len + key];
     }
   }
   y[row * run.kv_len + key] = score;

@@ -5,6 +5,8 @@
 //#include unused_input
 override K: u32;
 override ROW0: u32 = 0u; // where the table begins in a stack of matrices
+override FIRST: u32 = 0u; // the rows of the table that are bound
+override COUNT: u32 = 0xffffffffu;
 override OFFSET: u32 = 0u;
 
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
@@ -17,7 +19,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let m = group.y;
   let position = OFFSET + run.past_len + m % run.q_len;
-  let chunk = chunk_of(ROW0 + position, k16 * 16u / CHUNK);
+  let row = position - FIRST;
+  // Rows before the first wrap around, beyond all others.
+  if (row >= COUNT) {
+    return;
+  }
+  let chunk = chunk_of(ROW0 + row, k16 * 16u / CHUNK);
   let first = k16 * 4u % (CHUNK / 4u);
   let at = m * K + k16 * 16u;
   for (var v = 0u; v < 4u; v++) {

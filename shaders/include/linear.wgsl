@@ -1,23 +1,27 @@
-// y = x · Wᵀ (+ bias) (+ other): x [rows, K] → y [rows, N].
+// y = x · Wᵀ (+ bias) (+ other): x [rows, K] → y [rows, N]. Where W is too large for one binding, a
+// dispatch has COUNT of its N rows, from FIRST on.
 override N: u32;
 override K: u32;
+override FIRST: u32 = 0u;
+override COUNT: u32 = N;
 override ROW0: u32 = 0u;      // where W begins in a stack of matrices
 override BIAS: bool = false;
 override BIAS_AT: u32 = 0u;
 override RESIDUAL: bool = false;
-override PAIRS: u32 = (N + 1u) / 2u;
+override PAIRS: u32 = (COUNT + 1u) / 2u;
 
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<storage, read> other: array<f32>;
 
 fn rows_of(pair: u32) -> vec2<u32> {
-  return ROW0 + vec2<u32>(pair * 2u, min(pair * 2u + 1u, N - 1u));
+  return ROW0 + vec2<u32>(pair * 2u, min(pair * 2u + 1u, COUNT - 1u));
 }
 
-fn emit_one(m: u32, n: u32, sum: f32) {
-  if (n >= N) {
+fn emit_one(m: u32, row: u32, sum: f32) {
+  if (row >= COUNT) {
     return;
   }
+  let n = FIRST + row;
   var value = sum;
   let at = m * N + n;
   if (BIAS) {

@@ -27,6 +27,7 @@ fn targets(test: &str) -> Vec<Target> {
     let all = [true, false].map(|subgroups| Wanted {
         f16: true,
         subgroups,
+        ..Wanted::default()
     });
     let fast = |wanted| match block_on(Gpu::open(wanted)) {
         Ok(gpu) if gpu.info().f16 => Some(Target::Gpu(Precision::Fast, wanted)),
@@ -112,6 +113,7 @@ fn without_half_precision_it_is_exact() {
     let wanted = Wanted {
         f16: false,
         subgroups: true,
+        ..Wanted::default()
     };
     if let Err(error) = block_on(Gpu::open(wanted)) {
         glassformer_tests::cannot_run(TEST, &error.to_string());

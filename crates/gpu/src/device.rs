@@ -45,13 +45,15 @@ impl DeviceInfo {
     }
 }
 
-/// Which features to use where the adapter has them; tests switch them off one by one.
+/// Which features and limits to use where the adapter has them; tests take them away one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// See [`DeviceInfo::f16`].
     pub f16: bool,
     /// See [`DeviceInfo::subgroups`].
     pub subgroups: bool,
+    /// Most bytes of one binding, where the adapter takes more.
+    pub most_binding: Option<u64>,
 }
 
 impl Default for Wanted {
@@ -59,6 +61,7 @@ impl Default for Wanted {
         Self {
             f16: true,
             subgroups: true,
+            most_binding: None,
         }
     }
 }
@@ -136,9 +139,12 @@ impl Gpu {
         let mut features = Features::empty();
         features.set(Features::SHADER_F16, info.f16);
         features.set(Features::SUBGROUP, info.subgroups);
+        let mut limits = adapter.limits();
+        let most = &mut limits.max_storage_buffer_binding_size;
+        *most = wanted.most_binding.unwrap_or(*most).min(*most);
         let descriptor = DeviceDescriptor {
             required_features: features,
-            required_limits: adapter.limits(),
+            required_limits: limits,
             ..DeviceDescriptor::default()
         };
         #[cfg(target_arch = "wasm32")]

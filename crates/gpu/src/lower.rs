@@ -110,7 +110,7 @@ impl Plan {
         let mut steps = Vec::new();
         for id in graph.ids() {
             if let Some(fused) = at.get(&id) {
-                steps.push(lowering.fused(fused)?);
+                steps.extend(lowering.fused(fused)?);
             } else if !absorbed.contains(&id) {
                 steps.extend(lowering.single(id)?);
             }

@@ -2,7 +2,8 @@
 //!
 //! Matrices that read the same input lie one behind the other in one pair of buffers (numbers and
 //! scales), so that one dispatch can compute with all of them; vectors and tables share one
-//! buffer, because a shader may bind only eight.
+//! buffer, because a shader may bind only eight. A matrix that is larger than a binding may be has
+//! several pairs, and a dispatch for each.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,6 +16,10 @@ use crate::device::{Buffer, Gpu};
 use crate::weights::{Filling, Format, Matrix, Patch, vector};
 
 type Result<T, E = ExecError> = std::result::Result<T, E>;
+
+/// Pairs of buffers that one matrix may take. Beyond 2 GB no device has room, and it is told so
+/// before anything is asked of it.
+const MOST_PARTS: usize = 16;
 
 /// Where a weight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,19 +98,21 @@ impl Layout {
                 }
                 [rows, cols] => {
                     let format = Format::of(encoding);
+                    let part_rows = part_rows(format, [rows, cols], most);
                     self.weights[id.0] = Weight::Matrix(Matrix {
                         format,
                         store: self.stores.len(),
                         row0,
                         rows,
                         cols,
+                        part_rows,
                     });
                     row0 += rows;
                     let bytes = row0.saturating_mul(format.row_bytes(cols));
-                    if bytes > most && stack.len() == 1 {
+                    if stack.len() == 1 && rows > part_rows.saturating_mul(MOST_PARTS) {
                         return Err(ExecError::OutOfMemory { bytes });
                     }
-                    if bytes > most {
+                    if bytes > most && stack.len() > 1 {
                         // The parts may fit one by one.
                         return stack
                             .iter()
@@ -118,7 +125,13 @@ impl Layout {
         if let Some(&first) = stack.first()
             && let Weight::Matrix(matrix) = self.weights[first.0]
         {
-            self.stores.push((matrix.format, row0, matrix.cols));
+            if matrix.is_whole() {
+                self.stores.push((matrix.format, row0, matrix.cols));
+            } else {
+                let parts = matrix.parts();
+                let parts = parts.map(|(_, part)| (part.format, part.rows, part.cols));
+                self.stores.extend(parts);
+            }
         }
         Ok(())
     }
@@ -150,13 +163,25 @@ impl Layout {
         let first = *matrices.first()?;
         let mut rows = 0;
         for matrix in &matrices {
-            if matrix.store != first.store || matrix.row0 != first.row0 + rows {
+            if !matrix.is_whole() || matrix.store != first.store || matrix.row0 != first.row0 + rows
+            {
                 return None;
             }
             rows += matrix.rows;
         }
-        (matrices.len() == ids.len()).then_some(Matrix { rows, ..first })
+        (matrices.len() == ids.len()).then_some(Matrix {
+            rows,
+            part_rows: rows,
+            ..first
+        })
     }
+}
+
+/// Rows of a matrix that one binding of at most `most` bytes takes: all, or an even number, so that
+/// pairs of rows stay together and scales begin at whole words.
+fn part_rows(format: Format, [rows, cols]: [usize; 2], most: usize) -> usize {
+    let fit = most / format.row_bytes(cols).max(1);
+    if rows <= fit { rows } else { fit / 2 * 2 }
 }
 
 /// Weights of linear operations that read the same value and are stored alike, in the order of
@@ -280,11 +305,8 @@ impl Store {
         match (&mut self.arriving[id.0], self.layout.weights[id.0]) {
             (Arriving::Matrix(filling), Weight::Matrix(matrix)) => {
                 let [numbers, scales] = filling.push(decl, bytes)?;
-                let (to_numbers, to_scales) = &self.matrices[matrix.store];
-                patch(gpu, to_numbers, &numbers);
-                if let Some(to_scales) = to_scales {
-                    patch(gpu, to_scales, &scales);
-                }
+                self.patch(gpu, matrix, &numbers, false);
+                self.patch(gpu, matrix, &scales, true);
             }
             (Arriving::Vector { blocks, numbers }, Weight::Vector(at)) => {
                 let (encoding, before) = (blocks.encoding(), numbers.len());
@@ -305,9 +327,7 @@ impl Store {
             match (&mut self.arriving[i], self.layout.weights[i]) {
                 (Arriving::Matrix(filling), Weight::Matrix(matrix)) => {
                     let rest = filling.finish(decl)?;
-                    if let (_, Some(scales)) = &self.matrices[matrix.store] {
-                        patch(gpu, scales, &rest);
-                    }
+                    self.patch(gpu, matrix, &rest, true);
                 }
                 (Arriving::Vector { blocks, .. }, _) => blocks.check(decl)?,
                 _ => {}
@@ -316,11 +336,32 @@ impl Store {
         self.arriving = Vec::new();
         Ok(())
     }
-}
 
-fn patch(gpu: &Gpu, buffer: &Buffer, patch: &Patch) {
-    if !patch.bytes.is_empty() {
-        gpu.queue
-            .write_buffer(buffer, patch.offset as u64, &patch.bytes);
+    /// Writes to a matrix's numbers or scales, which may end in one pair of buffers and go on in
+    /// the next.
+    fn patch(&self, gpu: &Gpu, matrix: Matrix, patch: &Patch, scales: bool) {
+        let part_bytes = match (matrix.is_whole(), scales) {
+            // Others of the stack lie before it.
+            (true, _) => usize::MAX,
+            (false, true) => matrix.format.scales_bytes(matrix.part_rows, matrix.cols),
+            (false, false) => matrix.part_rows * matrix.format.row_bytes(matrix.cols),
+        };
+        let (mut offset, mut rest) = (patch.offset, patch.bytes.as_slice());
+        while !rest.is_empty() {
+            // The last pair ends with the matrix, or with the word that does.
+            let pair = (offset / part_bytes).min(matrix.parts().count() - 1);
+            let at = offset - pair * part_bytes;
+            let (now, later) = rest.split_at(rest.len().min(part_bytes - at));
+            let (numbers, own_scales) = &self.matrices[matrix.store + pair];
+            let to = if scales {
+                own_scales.as_ref()
+            } else {
+                Some(numbers)
+            };
+            if let Some(to) = to {
+                gpu.queue.write_buffer(to, at as u64, now);
+            }
+            (offset, rest) = (offset + now.len(), later);
+        }
     }
 }

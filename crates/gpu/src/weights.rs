@@ -79,6 +79,31 @@ pub struct Matrix {
     pub rows: usize,
     /// Columns.
     pub cols: usize,
+    /// Rows in each pair of buffers from `store` on: all of them, unless they are more than one
+    /// binding takes.
+    pub part_rows: usize,
+}
+
+impl Matrix {
+    /// Whether one pair of buffers has it all.
+    pub fn is_whole(self) -> bool {
+        self.part_rows >= self.rows
+    }
+
+    /// What each pair of buffers has of it, and the row that begins with.
+    pub fn parts(self) -> impl Iterator<Item = (usize, Self)> {
+        let starts = (0..self.rows).step_by(self.part_rows.max(1));
+        starts.enumerate().map(move |(i, first)| {
+            let rows = self.part_rows.min(self.rows - first);
+            let part = Self {
+                store: self.store + i,
+                rows,
+                part_rows: rows,
+                ..self
+            };
+            (first, part)
+        })
+    }
 }
 
 /// Bytes for a buffer, at an offset that WebGPU takes.

@@ -48,7 +48,7 @@ proptest! {
         let format = Format::of(encoding);
         // A stack's parts begin at whole words of scales.
         let row0 = above * 2;
-        let matrix = Matrix { format, store: 0, row0, rows, cols };
+        let matrix = Matrix { format, store: 0, row0, rows, cols, part_rows: rows };
         let decl = WeightDecl { name: "w".into(), shape: vec![rows, cols] };
         let len = encoding.bytes_for(rows * cols).unwrap();
         let bytes: Vec<u8> = bytes.into_iter().cycle().take(len).collect();
@@ -76,6 +76,7 @@ fn too_many_and_too_few_bytes_are_errors() {
         row0: 0,
         rows: 2,
         cols: 3,
+        part_rows: usize::MAX,
     };
     let incomplete = |got| ExecError::IncompleteWeight {
         name: "w".into(),

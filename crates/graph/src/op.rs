@@ -75,7 +75,8 @@ pub enum Op {
     /// `query · keyᵀ · scale (+ bias)`, with unseen pairs set to [`MASKED`].
     /// `query [batch, q_len, heads, head_dim]`, `key [batch, kv_len, kv_heads, head_dim]`,
     /// lengths `[batch]` (u32) where the mask is [`Mask::Lengths`], optional bias
-    /// `[heads, q_len, kv_len] → [batch, heads, q_len, kv_len]`.
+    /// `[heads, q_len, kv_len]`, or `[batch, heads, q_len, kv_len]` with one for each sequence
+    /// `→ [batch, heads, q_len, kv_len]`.
     AttentionScores {
         /// Usually `1 / √head_dim`.
         scale: f32,

@@ -48,6 +48,7 @@ fn executors(test: &str) -> Vec<(&'static str, Box<dyn Executor>)> {
     let none = Wanted {
         f16: false,
         subgroups: false,
+        ..Wanted::default()
     };
     for (name, wanted) in [("GPU", Wanted::default()), ("plain GPU", none)] {
         match block_on(Gpu::open(wanted)) {

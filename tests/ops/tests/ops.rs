@@ -11,7 +11,7 @@ use glassformer_graph::{
     Builder, Encoding, ExecError, Executor, Input, Model, Precision, Run, Symbol, WeightId,
 };
 use glassformer_ops::On;
-use glassformer_ops::cases::{ALL, Case, Extent, WITHOUT_MATRICES};
+use glassformer_ops::cases::{ALL, Case, Extent, SMALL_BINDING, WITHOUT_MATRICES, parts};
 
 /// A device, or nothing, after saying so.
 fn open(test: &str, wanted: Wanted) -> Option<Rc<Gpu>> {
@@ -29,10 +29,12 @@ fn check(name: &str) {
     let none = Wanted {
         f16: false,
         subgroups: false,
+        ..Wanted::default()
     };
     let shared = Wanted {
         f16: true,
         subgroups: false,
+        ..Wanted::default()
     };
     let mut targets = vec![
         (Wanted::default(), Precision::Exact, Extent::All),
@@ -98,6 +100,28 @@ fn load(gpu: &Rc<Gpu>, model: Model) -> Result<GpuExecutor, ExecError> {
     let mut exec = GpuExecutor::new(Rc::clone(gpu), Precision::Exact);
     exec.load(Rc::new(model), &[Encoding::F32])?;
     Ok(exec)
+}
+
+#[test]
+fn matrices_larger_than_a_binding() {
+    const TEST: &str = "matrices_larger_than_a_binding";
+    for precision in [Precision::Exact, Precision::Fast] {
+        let wanted = Wanted {
+            most_binding: Some(SMALL_BINDING),
+            ..Wanted::default()
+        };
+        // The device itself refuses larger bindings.
+        let Some(gpu) = open(TEST, wanted) else {
+            return;
+        };
+        let report = block_on(parts(On { gpu, precision }));
+        println!("{precision:?}: {} values", report.compared);
+        for (op, (worst, at)) in &report.worst {
+            println!("  {op}: at most {worst:.1e} ({at})");
+        }
+        assert!(report.compared > 0);
+        assert_eq!(report.failures, Vec::<String>::new(), "{precision:?}");
+    }
 }
 
 #[test]

@@ -105,6 +105,7 @@ pub fn gpus(test: &str) -> Vec<Target> {
     let none = Wanted {
         f16: false,
         subgroups: false,
+        ..Wanted::default()
     };
     let exact = |wanted| Target::Gpu(Precision::Exact, wanted);
     vec![exact(Wanted::default()), exact(none)]

@@ -74,7 +74,7 @@ pub struct Scoring<'a> {
     pub mask: Mask,
     /// Positions of each sequence, `[batch]`, where the mask asks for them; else empty.
     pub lengths: &'a [u32],
-    /// Added, `[heads, q_len, kv_len]`.
+    /// Added, `[heads, q_len, kv_len]` or `[batch, heads, q_len, kv_len]`.
     pub bias: Option<&'a [f32]>,
 }
 
@@ -92,7 +92,10 @@ fn score_row(
         out[j] = dot(query, &key[s.key(b, j, head)]) * scoring.scale;
     }
     if let Some(bias) = scoring.bias {
-        let bias = &bias[(head * s.q_len + i) * s.kv_len..][..s.kv_len];
+        // Each sequence's own, or one for all.
+        let pairs = s.heads * s.q_len * s.kv_len;
+        let own = if bias.len() > pairs { b * pairs } else { 0 };
+        let bias = &bias[own + (head * s.q_len + i) * s.kv_len..][..s.kv_len];
         for j in seen {
             out[j] += bias[j];
         }
@@ -136,7 +139,7 @@ fn context_row(
 }
 
 /// All of attention, keeping only one row of scores. `query [batch, q_len, heads, head_dim]`,
-/// `key` and `value [batch, kv_stride, kv_heads, head_dim]`, bias `[heads, q_len, kv_len]` →
+/// `key` and `value [batch, kv_stride, kv_heads, head_dim]`, bias `[heads, q_len, kv_len]` or with `batch` before →
 /// `out [batch, q_len, heads, head_dim]`.
 pub fn attention(
     s: AttentionShape,

@@ -67,7 +67,8 @@ impl Builder {
         let mut inputs = vec![query, key];
         inputs.extend(lengths);
         if let Some(bias) = bias {
-            if self.shape(bias).0 != shape.0[1..] {
+            let own = &self.shape(bias).0;
+            if own != &shape.0 && own != &shape.0[1..] {
                 let reason = format!("a bias {} meets scores {shape}", self.shape(bias));
                 return Err(self.misfit(name, reason));
             }

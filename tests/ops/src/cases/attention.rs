@@ -21,8 +21,20 @@ fn heads(extent: Extent) -> &'static [[usize; 3]] {
 }
 
 /// Scores, probabilities and context of one query.
-fn attend(net: &mut Net, name: &str, [q, k, v]: [NodeId; 3], width: usize, mask: Mask) -> NodeId {
-    let name = |what: &str| format!("{what} of {name} {mask:?}");
+fn attend(net: &mut Net, name: &str, qkv: [NodeId; 3], width: usize, mask: Mask) -> NodeId {
+    attend_with(net, name, qkv, None, width, mask)
+}
+
+fn attend_with(
+    net: &mut Net,
+    name: &str,
+    [q, k, v]: [NodeId; 3],
+    bias: Option<NodeId>,
+    width: usize,
+    mask: Mask,
+) -> NodeId {
+    let with = if bias.is_some() { " with bias" } else { "" };
+    let name = |what: &str| format!("{what} of {name} {mask:?}{with}");
     let scale = 1.0 / (width as f32).sqrt();
     let scores = if mask == Mask::Lengths {
         let lengths = net.lengths();
@@ -30,12 +42,22 @@ fn attend(net: &mut Net, name: &str, [q, k, v]: [NodeId; 3], width: usize, mask:
         builder.padded_attention_scores(&name("scores"), q, k, lengths, None, scale)
     } else {
         let builder = &mut net.builder;
-        builder.attention_scores(&name("scores"), q, k, None, scale, mask)
+        builder.attention_scores(&name("scores"), q, k, bias, scale, mask)
     };
     let builder = &mut net.builder;
     let probs = builder.softmax(&name("probs"), scores.unwrap()).unwrap();
     let context = builder.attention_context(&name("context"), probs, v);
     context.unwrap()
+}
+
+/// Attention whose scores others are added to, another for each sequence.
+fn biased(net: &mut Net, name: &str, [q, k, v]: [NodeId; 3], width: usize) -> NodeId {
+    let own = format!("bias of {name}");
+    let scale = 0.7 / (width as f32).sqrt();
+    let builder = &mut net.builder;
+    let bias = builder.attention_scores(&own, q, k, None, scale, Mask::Full);
+    let bias = Some(bias.unwrap());
+    attend_with(net, name, [q, k, v], bias, width, Mask::Causal)
 }
 
 /// Query, key and value of a table each, `[batch, q_len, heads, width]`.
@@ -70,6 +92,9 @@ pub async fn with_a_cache(on: On, extent: Extent) -> Report {
         });
         for mask in [Mask::Full, Mask::Causal, Mask::Window(1), Mask::Window(200)] {
             outputs.push(attend(&mut net, &name, [q, k, v], width, mask));
+        }
+        if width == 64 {
+            outputs.push(biased(&mut net, &name, [q, k, v], width));
         }
     }
     let made = net.finish(&outputs);
@@ -112,6 +137,9 @@ pub async fn without_a_cache(on: On, extent: Extent) -> Report {
         let operands = operands(&mut net, &name, sizes);
         for mask in [Mask::Full, Mask::Causal, Mask::Window(3), Mask::Lengths] {
             outputs.push(attend(&mut net, &name, operands, sizes[2], mask));
+        }
+        if sizes[2] == 64 {
+            outputs.push(biased(&mut net, &name, operands, sizes[2]));
         }
     }
     let made = net.finish(&outputs);

@@ -5,6 +5,8 @@ mod blocks;
 mod fusions;
 mod simple;
 
+pub use simple::{SMALL_BINDING, parts};
+
 use std::future::Future;
 use std::pin::Pin;
 

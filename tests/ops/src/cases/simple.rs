@@ -122,6 +122,46 @@ pub async fn products(on: On, extent: Extent) -> Report {
     report
 }
 
+/// Matrices that are larger than a binding may be: tables, products with bias and residual, and
+/// such as would lie behind each other were they smaller. For a device of [`SMALL_BINDING`].
+pub async fn parts(on: On) -> Report {
+    let mut report = Report::default();
+    for (encoding, rows) in [
+        (Encoding::F32, 301),
+        (Encoding::F16, 301),
+        (Encoding::Q8_0, 601),
+        (Encoding::Q4_1, 1201),
+    ] {
+        let mut net = Net::new(6);
+        let (ids, table) = (net.ids(), net.matrix(VOCAB, 2048, encoding));
+        net.builder.embedding("table", ids, table).unwrap();
+        let x = net.source("x", 576);
+        let y = net.source("y", rows);
+        net.linear("plain", x, [rows, 576], encoding, false);
+        let product = net.linear("biased", x, [rows, 576], encoding, true);
+        let sum = net.builder.binary("sum", product, y, Binary::Add);
+        let made = net.finish(&[sum.unwrap()]);
+        let mut pair = Pair::load(&format!("parts of {encoding}"), &on, made).deep(3e-6);
+        let shaders = pair.shaders(&[]);
+        let products = shaders.iter().filter(|name| *name == "linear_vector");
+        let products = products.count();
+        pair.report.check(products >= 2 * 3, || {
+            format!("{encoding}: {products} products of parts")
+        });
+        let nodes = pair.nodes();
+        let open = pair.open(1);
+        for q_len in [1, 11] {
+            pair.run(open, q_len, &[], &nodes).await;
+            pair.run(open, q_len, &[], &[]).await;
+        }
+        report.add(pair.report);
+    }
+    report
+}
+
+/// Bytes that hold the values of [`parts`], and none of its matrices.
+pub const SMALL_BINDING: u64 = 128 << 10;
+
 /// Every number of tables of odd shapes, whatever the pieces they came in.
 pub async fn weights_in_pieces(on: On, extent: Extent) -> Report {
     let mut report = Report::default();
