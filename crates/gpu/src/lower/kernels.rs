@@ -6,7 +6,7 @@ use glassformer_graph::{
 };
 
 use super::fuse::{Fused, Gated, Product, Projection, Source};
-use super::{Lowering, Step, selected};
+use super::{Lowering, RowsOf, Step, rows_of};
 use crate::kernel::{Count, Dispatch, Kernel, Place};
 use crate::shaders::Variant;
 use crate::weights::Matrix;
@@ -135,7 +135,7 @@ impl Lowering<'_> {
         let mut kernel = Kernel::new(operation, variant)
             .count("K", matrix.cols)
             .count("ROW0", matrix.row0)
-            .flag("ROWS_OF", selected(shape))
+            .count("ROWS_OF", rows_of(shape) as usize)
             .count("ROWS_PER", rows_per_position(shape)?);
         if few {
             kernel = kernel.count("LANES", self.lanes());
@@ -308,7 +308,7 @@ impl Lowering<'_> {
         let width = self.width(id);
         let plain = Variant::default();
         let step = match node.op {
-            Op::Input | Op::Reshape => return Ok(None),
+            Op::Input | Op::Values | Op::Reshape => return Ok(None),
             Op::Linear { .. } => return Err(unsupported("a product without a matrix")),
             Op::Embedding { weight } => {
                 let matrix = self.matrix(weight)?;
@@ -400,6 +400,9 @@ impl Lowering<'_> {
                     .read(at::LAST, lengths)
                     .dispatch(id, kernel, groups)
             }
+            Op::Vector { .. } | Op::Unfold(_) | Op::Sequence { .. } | Op::Pool(_) => {
+                self.picture(id)?
+            }
             Op::Softmax => {
                 let Some(Dim::Fixed(heads)) = node.shape.0.get(1) else {
                     return Err(unsupported("a softmax over something else than keys"));
@@ -424,6 +427,7 @@ impl Lowering<'_> {
             }
             Op::Unary(Unary::Silu) => self.elementwise(id, 0, place(0), Place::Vectors),
             Op::Unary(Unary::Gelu) => self.elementwise(id, 3, place(0), Place::Vectors),
+            Op::Unary(Unary::QuickGelu) => self.elementwise(id, 5, place(0), Place::Vectors),
             Op::Unary(Unary::GeluTanh) => self.elementwise(id, 4, place(0), Place::Vectors),
             Op::Binary(Binary::Add) => self.elementwise(id, 1, place(0), place(1)),
             Op::Binary(Binary::Mul) => self.elementwise(id, 2, place(0), place(1)),
@@ -463,17 +467,17 @@ impl Lowering<'_> {
     }
 }
 
-/// Rows of a value `[batch, q_len or rows, .., width]` at each position.
+/// Rows of a value `[batch, q_len or rows, .., width]` at each position, or of a value
+/// `[batch, .., width]` in each sequence.
 fn rows_per_position(shape: &Shape) -> Result<usize> {
-    let positions = [Symbol::QueryLen, Symbol::Rows].map(Dim::Symbol);
-    let (Some([batch, position]), rest) = (shape.leading().first_chunk(), shape.leading().get(2..))
-    else {
+    let Some((Dim::Symbol(Symbol::Batch), rest)) = shape.leading().split_first() else {
         return Err(unsupported("a product of something else than positions"));
     };
-    if *batch != Dim::Symbol(Symbol::Batch) || !positions.contains(position) {
-        return Err(unsupported("a product of something else than positions"));
-    }
-    let rows = rest.unwrap_or_default().iter().map(|dim| match dim {
+    let rest = match rows_of(shape) {
+        RowsOf::Sequences => rest,
+        RowsOf::Positions | RowsOf::Selected => rest.get(1..).unwrap_or_default(),
+    };
+    let rows = rest.iter().map(|dim| match dim {
         Dim::Fixed(n) => Ok(*n),
         Dim::Symbol(_) => Err(unsupported("a product over two lengths")),
     });
@@ -494,3 +498,5 @@ fn mask(kernel: Kernel, mask: Mask) -> Kernel {
 fn unsupported(what: &str) -> ExecError {
     ExecError::Device(format!("The GPU has no kernel for {what}."))
 }
+
+mod pictures;
