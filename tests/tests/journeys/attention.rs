@@ -290,8 +290,7 @@ fn a_model_that_reads_both_ways_and_pairs() {
 #[test]
 fn texts_side_by_side_and_heads_over_each_other() {
     let name = "texts_side_by_side_and_heads_over_each_other";
-    let fragment =
-        "tab=attention&model=smollm2-135m-instruct&backend=cpu&layer=7&head=4&heads=7.5,12.1&wall=entropy";
+    let fragment = "tab=attention&model=smollm2-135m-instruct&backend=cpu&layer=7&head=4&heads=7.5,12.1&wall=entropy";
     let Some(mut journey) = Journey::begin(name, fragment) else {
         return;
     };

@@ -33,8 +33,8 @@ impl GpuExecutor {
             return Ok(());
         };
         let inputs = graph
-        .ids()
-        .filter(|&id| matches!(graph.node(id).op, Op::Input | Op::Values));
+            .ids()
+            .filter(|&id| matches!(graph.node(id).op, Op::Input | Op::Values));
         let inputs = inputs.map(|id| Ok((id, graph.input(run, id)?)));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         prepared.begin(gpu, graph, &inputs, bindings, session.capacity)?;
