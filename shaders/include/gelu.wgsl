@@ -21,3 +21,9 @@ fn gelu_tanh(v: f32) -> f32 {
   let u = 0.7978846 * (c + 0.044715 * c * c * c);
   return least / (1.0 + exp(min(-2.0 * u, 80.0)));
 }
+
+// v / (1 + e^(−1.702·v)); far below, nothing is left of it, and the exponential must not overflow.
+fn quick_gelu(v: f32) -> f32 {
+  let least = max(v, -50.0);
+  return least / (1.0 + exp(-1.702 * least));
+}

@@ -12,9 +12,11 @@ struct Run {
 }
 @group(0) @binding(0) var<uniform> run: Run;
 
-// Which of the run's lengths counts the rows of a kernel's input: 0 positions, 1 selected rows.
+// Which of the run's lengths counts the rows of a kernel's input: 0 positions, 1 selected rows,
+// 2 sequences.
 override ROWS_OF: u32 = 0u;
 override ROWS_PER: u32 = 1u;  // rows of each, such as heads
 fn row_count() -> u32 {
-  return select(run.positions, run.selected, ROWS_OF == 1u) * ROWS_PER;
+  let rows = select(run.positions, run.selected, ROWS_OF == 1u);
+  return select(rows, run.batch, ROWS_OF == 2u) * ROWS_PER;
 }

@@ -76,7 +76,7 @@ impl Plan {
                 None => (Work::Op, node.inputs.clone()),
             };
             match node.op {
-                Op::Input => {
+                Op::Input | Op::Values => {
                     place[id.0] = Source::Input(id);
                     continue;
                 }

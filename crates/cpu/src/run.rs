@@ -153,6 +153,26 @@ impl<'a> Steps<'a> {
             (Work::Op, Op::Unary(Unary::Silu)) => kernels::silu(value(0), out),
             (Work::Op, Op::Unary(Unary::Gelu)) => kernels::gelu(value(0), out),
             (Work::Op, Op::Unary(Unary::GeluTanh)) => kernels::gelu_tanh(value(0), out),
+            (Work::Op, Op::Unary(Unary::QuickGelu)) => kernels::quick_gelu(value(0), out),
+            (Work::Op, Op::Vector { weight }) => out.copy_from_slice(exec.weight(*weight).vector()),
+            (Work::Op, Op::Unfold(unfold)) => {
+                let channels = self.bound(step.operands[0]).last().copied().unwrap_or(1);
+                kernels::unfold(value(0), channels, *unfold, out);
+            }
+            (Work::Op, Op::Sequence { first }) => {
+                let first: Vec<_> = first.iter().map(|&id| exec.weight(id).vector()).collect();
+                let shape = self.bound(step.operands[0]);
+                kernels::sequence(value(0), &first, [shape[1], shape[2]], out);
+            }
+            (Work::Op, Op::Pool(pool)) => {
+                let lengths = step
+                    .operands
+                    .get(1)
+                    .map(|&id| self.graph.input(self.run, id));
+                let lengths = lengths.transpose()?;
+                let shape = self.bound(step.operands[0]);
+                kernels::pool(value(0), lengths, *pool, [shape[1], shape[2]], out);
+            }
             (Work::Op, Op::Binary(Binary::Add)) => kernels::add(value(0), value(1), out),
             (Work::Op, Op::Binary(Binary::Mul)) => kernels::mul(value(0), value(1), out),
             (Work::Op, Op::SelectRows) => {
@@ -168,7 +188,10 @@ impl<'a> Steps<'a> {
                 }
             }
             // These have no step of their own: they are places, or handled above.
-            (Work::Op, Op::Input | Op::Reshape | Op::Append { .. } | Op::Linear { .. }) => {}
+            (
+                Work::Op,
+                Op::Input | Op::Values | Op::Reshape | Op::Append { .. } | Op::Linear { .. },
+            ) => {}
         }
         Ok(())
     }
@@ -200,8 +223,11 @@ impl<'a> Steps<'a> {
         match source {
             Source::Slot(slot) => &exec.slots[slot],
             Source::State(state) => self.session.state(state),
-            // Ids are read by the operations that take them.
-            Source::Input(_) => &[],
+            // Ids are read by the operations that take them; the rest are numbers.
+            Source::Input(node) => self
+                .graph
+                .input(self.run, node)
+                .map_or(&[], bytemuck::cast_slice),
         }
     }
 

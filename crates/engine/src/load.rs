@@ -249,10 +249,10 @@ async fn load_gguf(
 }
 
 /// A tokenizer that knows more tokens than the model belongs to another model. Fewer are usual:
-/// embeddings are padded.
+/// embeddings are padded. A model that reads nothing takes any.
 fn check_vocabulary(tokenizer: &Tokenizer, blueprint: &Blueprint) -> Result<()> {
     let (tokens, rows) = (tokenizer.vocab_size(), blueprint.vocab);
-    if tokens > rows {
+    if rows > 0 && tokens > rows {
         return Err(EngineError::NotAModel(format!(
             "The tokenizer knows {tokens} tokens, but the model only {rows}: these files do not \
              belong together."

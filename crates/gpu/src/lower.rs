@@ -30,6 +30,8 @@ pub struct Sizes {
     pub few_positions: bool,
     /// At most [`FEW_ROWS`] selected rows over all sequences.
     pub few_selected: bool,
+    /// At most [`FEW_ROWS`] sequences.
+    pub few_sequences: bool,
     /// At most [`FEW_ROWS`] positions of each sequence.
     pub few_queries: bool,
     /// How it is computed.
@@ -51,6 +53,7 @@ impl Sizes {
         Self {
             few_positions: bindings.batch * bindings.query_len <= FEW_ROWS,
             few_selected: bindings.batch * bindings.rows <= FEW_ROWS,
+            few_sequences: bindings.batch <= FEW_ROWS,
             few_queries: bindings.query_len <= FEW_ROWS,
             arithmetic,
         }
@@ -58,17 +61,35 @@ impl Sizes {
 
     /// Whether a value of this shape has few rows.
     fn few(&self, shape: &Shape) -> bool {
-        if selected(shape) {
-            self.few_selected
-        } else {
-            self.few_positions
+        match rows_of(shape) {
+            RowsOf::Positions => self.few_positions,
+            RowsOf::Selected => self.few_selected,
+            // A picture has many places.
+            RowsOf::Sequences => self.few_sequences && shape.0.len() == 2,
         }
     }
 }
 
-/// Whether a value has a row for each selected row instead of each position.
-fn selected(shape: &Shape) -> bool {
-    shape.leading().contains(&Dim::Symbol(Symbol::Rows))
+/// What a value has a row of; see `ROWS_OF` in `shaders/include/run.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RowsOf {
+    /// Each position.
+    Positions = 0,
+    /// Each selected row.
+    Selected = 1,
+    /// Each sequence or picture.
+    Sequences = 2,
+}
+
+fn rows_of(shape: &Shape) -> RowsOf {
+    let has = |symbol| shape.leading().contains(&Dim::Symbol(symbol));
+    if has(Symbol::Rows) {
+        RowsOf::Selected
+    } else if has(Symbol::QueryLen) {
+        RowsOf::Positions
+    } else {
+        RowsOf::Sequences
+    }
 }
 
 /// A prepared list of dispatches.
@@ -163,7 +184,7 @@ fn places(graph: &Graph) -> Vec<Place> {
     for id in graph.ids() {
         let node = graph.node(id);
         places.push(match node.op {
-            Op::Input => Place::Input(id),
+            Op::Input | Op::Values => Place::Input(id),
             Op::Reshape => places[node.inputs[0].0],
             Op::Append { state } => Place::State(state),
             _ => Place::Value(id.0),

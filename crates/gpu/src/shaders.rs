@@ -48,8 +48,8 @@ macro_rules! files {
 pub const OPERATIONS: &[(&str, &str)] = files!("":
     "append", "attention_context", "attention_scores", "attention_tile", "attention_vector", "choose",
     "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile",
-    "linear_vector", "position_embedding",
-    "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "softmax",
+    "linear_vector", "pool", "position_embedding",
+    "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "sequence", "softmax", "unfold", "vector",
 );
 
 /// What operations share.

@@ -68,6 +68,23 @@ impl Builder {
         self.push(name, Op::Input, vec![], shape)
     }
 
+    /// See [`Op::Values`]: `[batch, ..]` and these lengths.
+    pub fn values(&mut self, name: &str, lengths: &[usize]) -> Result<NodeId> {
+        let mut dims = vec![Symbol::Batch.into()];
+        dims.extend(lengths.iter().map(|&n| Dim::Fixed(n)));
+        self.push(name, Op::Values, vec![], Shape(dims))
+    }
+
+    /// See [`Op::Vector`].
+    pub fn vector_value(&mut self, name: &str, weight: WeightId) -> Result<NodeId> {
+        let shape = &self.model.weights[weight.0].shape;
+        let &[len] = shape.as_slice() else {
+            return Err(self.misfit(name, format!("a weight {shape:?} is no vector")));
+        };
+        let shape = Shape::new([len.into()]);
+        self.push(name, Op::Vector { weight }, vec![], shape)
+    }
+
     /// See [`Op::Embedding`].
     pub fn embedding(&mut self, name: &str, ids: NodeId, weight: WeightId) -> Result<NodeId> {
         let [_, hidden] = self.matrix(name, weight)?;
@@ -265,7 +282,10 @@ impl Builder {
     fn check_operands(&self, name: &str, op: &Op, inputs: &[NodeId]) -> Result<()> {
         for (place, input) in inputs.iter().enumerate() {
             let fits = match (&self.nodes[input.0].op, op, place) {
-                (Op::Input, Op::Embedding { .. }, 0) | (Op::Input, Op::SelectRows, 1) => true,
+                (Op::Input, Op::Embedding { .. }, 0)
+                | (Op::Input, Op::SelectRows | Op::Pool(_), 1) => true,
+                (_, Op::Pool(_), 1) => false,
+                (Op::Values, ..) => matches!(op, Op::Unfold(_)),
                 (
                     given,
                     Op::AttentionScores {
@@ -315,5 +335,6 @@ impl Builder {
 }
 
 mod attention;
+mod pictures;
 #[cfg(test)]
 mod tests;

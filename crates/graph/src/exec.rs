@@ -176,6 +176,14 @@ pub struct Input<'a> {
     pub data: &'a [u32],
 }
 
+impl<'a> Input<'a> {
+    /// Numbers for a node [`crate::Op::Values`].
+    pub fn values(name: &'a str, numbers: &'a [f32]) -> Self {
+        let data = bytemuck::cast_slice(numbers);
+        Self { name, data }
+    }
+}
+
 /// One run of an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {

@@ -1,6 +1,6 @@
 //! The lengths of a run, found from its inputs, and its indices checked before anything runs.
 
-use crate::{Bindings, Dim, ExecError, Graph, Mask, Model, NodeId, Op, Run, Symbol};
+use crate::{Bindings, Dim, ExecError, Graph, Mask, Model, NodeId, Op, Pool, Run, Symbol};
 
 impl Graph {
     /// Finds the lengths of a run from its inputs, for a session of `batch` sequences that holds
@@ -15,7 +15,12 @@ impl Graph {
         };
         for id in self.ids() {
             let node = self.node(id);
-            if node.op != Op::Input {
+            if let Op::Sequence { first } = &node.op
+                && let Some(Dim::Fixed(places)) = self.node(node.inputs[0]).shape.0.get(1)
+            {
+                bindings.query_len = places + first.len();
+            }
+            if !matches!(node.op, Op::Input | Op::Values) {
                 continue;
             }
             let len = self.input(run, id)?.len();
@@ -97,17 +102,29 @@ impl Graph {
                 Op::AttentionScores {
                     mask: Mask::Lengths,
                     ..
-                } => {
-                    let (lengths, max) = (self.input(run, node.inputs[2])?, bindings.kv_len);
-                    let fits = |len: &&u32| (1..=max).contains(&(**len as usize));
-                    if let Some(&length) = lengths.iter().find(|len| !fits(len)) {
-                        return Err(ExecError::SequenceLength { length, max });
-                    }
+                } => check_lengths(self.input(run, node.inputs[2])?, 1, bindings.kv_len)?,
+                Op::Pool(pool) => {
+                    let least = match pool {
+                        Pool::First | Pool::Last => 1,
+                        Pool::MeanFrom(from) => from + 1,
+                    };
+                    let all = [bindings.query_len as u32];
+                    let lengths = node.inputs.get(1).map(|&id| self.input(run, id));
+                    let lengths = lengths.transpose()?.unwrap_or(&all);
+                    check_lengths(lengths, least, bindings.query_len)?;
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+}
+
+fn check_lengths(lengths: &[u32], least: usize, max: usize) -> Result<(), ExecError> {
+    let fits = |len: &&u32| (least..=max).contains(&(**len as usize));
+    match lengths.iter().find(|len| !fits(len)) {
+        Some(&length) => Err(ExecError::SequenceLength { length, max }),
+        None => Ok(()),
     }
 }
 

@@ -29,7 +29,7 @@ pub use model::{
     Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, TableDecl, TableId, WeightDecl,
     WeightId,
 };
-pub use op::{Binary, MASKED, Mask, Op, RopeLayout, Unary};
+pub use op::{Binary, MASKED, Mask, Op, Pool, RopeLayout, Unary, Unfold};
 pub use shape::{Bindings, Dim, Shape, Symbol};
 
 /// What can be wrong with a graph while it is built.

@@ -109,9 +109,11 @@ pub enum Role {
         /// From 0.
         layer: usize,
     },
+    /// A text or picture as one vector, not yet of length one, `[batch, width]`.
+    Embedding,
     /// Hidden states before the output matrix, `[batch, rows, hidden]`.
     FinalHidden,
-    /// `[batch, rows, vocab]`.
+    /// `[batch, rows, vocab]`; of a classifier `[batch, labels]`.
     Logits,
 }
 

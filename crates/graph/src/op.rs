@@ -15,6 +15,26 @@ pub const MASKED: f32 = f32::MIN;
 pub enum Op {
     /// Token ids or row numbers given by the caller, u32.
     Input,
+    /// Numbers given by the caller, f32: the words of the input are their bits.
+    Values,
+    /// A vector of the model as a value. No operands `→ [len]`; weight `[len]`.
+    Vector {
+        /// The vector.
+        weight: WeightId,
+    },
+    /// The squares that a convolution sees, so that it becomes a matrix product: of a picture
+    /// `[batch, height · width, channels]`, for each place the numbers under the kernel, in the order of
+    /// PyTorch's kernels: `→ [batch, places, channels · kernel · kernel]`, 0 beyond the borders.
+    Unfold(Unfold),
+    /// Places of a picture as positions of a sequence, behind learned first ones.
+    /// `[batch, places, hidden] → [batch, q_len, hidden]`, which says what `q_len` is; weights `[hidden]`.
+    Sequence {
+        /// Such as the class token.
+        first: Vec<WeightId>,
+    },
+    /// One vector of a sequence's positions. `x [batch, q_len, hidden]`, optional lengths `[batch]` (u32),
+    /// all positions without `→ [batch, hidden]`.
+    Pool(Pool),
     /// Rows of a table by id. `ids [..] → [.., hidden]`; weight `[vocab, hidden]`.
     Embedding {
         /// The table.
@@ -97,6 +117,44 @@ pub enum Op {
     SelectRows,
 }
 
+/// How [`Op::Unfold`] goes over a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfold {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    /// Side of the square.
+    pub kernel: usize,
+    /// Pixels from one square to the next.
+    pub stride: usize,
+    /// Pixels of zeros around the picture.
+    pub padding: usize,
+}
+
+impl Unfold {
+    /// Rows of squares and squares of a row; nothing if there are none.
+    pub fn places(self) -> Option<[usize; 2]> {
+        let along = |side: usize| {
+            let room = (side + 2 * self.padding).checked_sub(self.kernel)?;
+            Some(room.checked_div(self.stride)? + 1)
+        };
+        let some = self.kernel > 0 && self.height > 0 && self.width > 0;
+        Some([along(self.height)?, along(self.width)?]).filter(|_| some)
+    }
+}
+
+/// Which of a sequence's positions [`Op::Pool`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The first.
+    First,
+    /// The last of each sequence.
+    Last,
+    /// The mean of all from this one on.
+    MeanFrom(usize),
+}
+
 /// Which elements of a head turn together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RopeLayout {
@@ -145,6 +203,8 @@ pub enum Unary {
     /// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³)))`: Hugging Face's `gelu_new` and
     /// `gelu_pytorch_tanh`.
     GeluTanh,
+    /// `x / (1 + e^(−1.702·x))` (Hendrycks & Gimpel 2016): CLIP's.
+    QuickGelu,
 }
 
 /// Functions of two numbers.
@@ -161,6 +221,11 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "input",
+            Self::Values => "values",
+            Self::Vector { .. } => "vector",
+            Self::Unfold(_) => "unfold",
+            Self::Sequence { .. } => "sequence",
+            Self::Pool(_) => "pool",
             Self::Embedding { .. } => "embedding",
             Self::PositionEmbedding { .. } => "position_embedding",
             Self::RmsNorm { .. } => "rms_norm",
@@ -175,6 +240,7 @@ impl Op {
             Self::Unary(Unary::Silu) => "silu",
             Self::Unary(Unary::Gelu) => "gelu",
             Self::Unary(Unary::GeluTanh) => "gelu_tanh",
+            Self::Unary(Unary::QuickGelu) => "quick_gelu",
             Self::Binary(Binary::Add) => "add",
             Self::Binary(Binary::Mul) => "mul",
             Self::SelectRows => "select_rows",

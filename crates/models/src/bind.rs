@@ -16,6 +16,24 @@ pub struct Binding {
     pub weights: HashMap<String, WeightId>,
 }
 
+/// Whether a tensor is what a weight declares: axes of length one in front say nothing, a single number
+/// is a vector of one, and a convolution's kernels `[out, channels, height, width]` are the rows of a
+/// matrix.
+fn fits(tensor: &[usize], declared: &[usize]) -> bool {
+    let some = tensor.len().saturating_sub(declared.len());
+    let (front, rest) = tensor.split_at(some);
+    if rest == declared && front.iter().all(|&n| n == 1) {
+        return true;
+    }
+    match (tensor, declared) {
+        ([], [1]) => true,
+        ([out, kernel @ ..], [rows, columns]) if kernel.len() == 3 => {
+            out == rows && kernel.iter().product::<usize>() == *columns
+        }
+        _ => false,
+    }
+}
+
 /// Finds every declared weight among the tensors of all files.
 ///
 /// # Errors
@@ -36,7 +54,7 @@ pub fn bind_weights<'t>(
         let tensor = tensors
             .get(decl.name.as_str())
             .ok_or_else(|| ModelError::MissingWeight(decl.name.clone()))?;
-        if tensor.shape != decl.shape {
+        if !fits(&tensor.shape, &decl.shape) {
             return Err(ModelError::WeightShape {
                 name: decl.name.clone(),
                 found: tensor.shape.clone(),

@@ -8,6 +8,7 @@ mod bind;
 mod error;
 pub mod llama;
 pub mod registry;
+pub mod vision;
 
 pub use bind::{Binding, bind_weights};
 pub use error::ModelError;

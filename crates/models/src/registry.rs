@@ -3,7 +3,7 @@
 use glassformer_weights::{Header, TensorInfo};
 use serde_json::Value;
 
-use crate::{Blueprint, ModelError, bert, llama};
+use crate::{Blueprint, ModelError, bert, llama, vision};
 
 /// A parsed `config.json`, the tensors of the files beside it, most positions of a session.
 type FromConfig = fn(&Value, &[TensorInfo], usize) -> Result<Blueprint, ModelError>;
@@ -34,6 +34,10 @@ const FAMILIES: &[Family] = &[
     relative("distilbert", bert::distilbert),
     relative("albert", bert::albert),
     relative("electra", bert::electra),
+    relative("clip", vision::clip),
+    relative("vit", vision::vit),
+    relative("deit", vision::deit),
+    relative("vision-text-dual-encoder", vision::dual),
 ];
 
 /// One that only a `config.json` describes.

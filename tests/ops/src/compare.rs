@@ -6,8 +6,8 @@ use std::rc::Rc;
 use glassformer_cpu::CpuExecutor;
 use glassformer_gpu::{Gpu, GpuExecutor};
 use glassformer_graph::{
-    ExecError, Executor, Graph, Input, MASKED, NodeId, Op, Precision, Run, SessionId, Tap,
-    TapPolicy, Tensor, WeightId,
+    Bindings, ExecError, Executor, Graph, Input, MASKED, NodeId, Op, Precision, Run, SessionId,
+    Tap, TapPolicy, Tensor, WeightId,
 };
 
 use crate::net::{Made, Random};
@@ -44,6 +44,9 @@ fn tolerance(op: &Op) -> f32 {
     match op {
         // Nothing is computed, or each number once, correctly rounded.
         Op::Input | Op::Reshape | Op::Append { .. } | Op::SelectRows | Op::Binary(_) => 0.0,
+        Op::Values | Op::Vector { .. } | Op::Unfold(_) | Op::Sequence { .. } => 0.0,
+        // A sum and one division.
+        Op::Pool(_) => 3e-7,
         // 4-bit blocks: d·(q − 8) + (m + 8·d) against d·q + m.
         Op::Embedding { .. } | Op::PositionEmbedding { .. } => 3e-7,
         Op::Rope { .. } => 3e-7,
@@ -179,7 +182,9 @@ impl Pair {
     pub fn nodes(&self) -> Vec<NodeId> {
         let graph = self.graph();
         let nodes = graph.ids();
-        nodes.filter(|id| graph.node(*id).op != Op::Input).collect()
+        nodes
+            .filter(|id| !matches!(graph.node(*id).op, Op::Input | Op::Values))
+            .collect()
     }
 
     /// A new session on each.
@@ -223,10 +228,22 @@ impl Pair {
             }
         };
         let lengths: Vec<u32> = (0..open.batch).map(length).map(|n| n as u32).collect();
+        let graph = self.graph();
+        let pictures = graph.find("pixels").map_or(0, |node| {
+            let bindings = Bindings {
+                batch: open.batch,
+                ..Bindings::default()
+            };
+            graph.node(node).shape.elements(&bindings)
+        });
+        let pixels: Vec<f32> = (0..pictures)
+            .map(|_| self.random.between(-1.0, 1.0))
+            .collect();
         let inputs = [
             input("ids", ids),
             input("rows", rows),
             input("lengths", &lengths),
+            Input::values("pixels", &pixels),
         ];
         let tapped = taps_of(taps);
         let run = |session| Run {

@@ -92,6 +92,8 @@ cases! {
     attention_without_a_cache
     projections
     products_with_neighbours
+    pictures
+    pooling
     blocks
 }
 

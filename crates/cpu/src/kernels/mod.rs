@@ -4,13 +4,17 @@ mod activations;
 mod attention;
 mod linear;
 mod machine;
+mod pictures;
 mod simple;
 
 pub use activations::{Activations, QuantBlock};
 pub use attention::{AttentionShape, Scoring, attention, attention_context, attention_scores};
 pub use linear::linear;
 pub use machine::simd;
-pub use simple::{add, gelu, gelu_tanh, layer_norm, mul, rms_norm, rope, silu, softmax_row};
+pub use pictures::{pool, sequence, unfold};
+pub use simple::{
+    add, gelu, gelu_tanh, layer_norm, mul, quick_gelu, rms_norm, rope, silu, softmax_row,
+};
 
 use wide::{f32x4, u32x4};
 

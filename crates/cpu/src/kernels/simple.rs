@@ -100,6 +100,16 @@ pub fn gelu_tanh(x: &[f32], out: &mut [f32]) {
     });
 }
 
+/// `out = x / (1 + e^(−1.702·x))`.
+pub fn quick_gelu(x: &[f32], out: &mut [f32]) {
+    let splat = f32x4::splat;
+    map(x, out, |x| {
+        // Far below, nothing is left of it; the exponential must not overflow.
+        let least = x.fast_max(splat(-50.0));
+        least / (f32x4::ONE + (splat(-1.702) * least).exp())
+    });
+}
+
 /// Replaces scores by `exp(x) / Σ exp(x)`.
 pub fn softmax_row(x: &mut [f32]) {
     let (x4, rest) = x.as_chunks::<4>();

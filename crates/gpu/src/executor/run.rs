@@ -32,7 +32,9 @@ impl GpuExecutor {
         let Some(prepared) = self.plans.get_mut(key) else {
             return Ok(());
         };
-        let inputs = graph.ids().filter(|&id| graph.node(id).op == Op::Input);
+        let inputs = graph
+            .ids()
+            .filter(|&id| matches!(graph.node(id).op, Op::Input | Op::Values));
         let inputs = inputs.map(|id| Ok((id, graph.input(run, id)?)));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         prepared.begin(gpu, graph, &inputs, bindings, session.capacity)?;

@@ -1,13 +1,14 @@
 //! The dispatch of each operation: which shader, with which constants, on which buffers.
 
 mod attention;
+mod pictures;
 mod single;
 
 use glassformer_graph::lower::Access;
 use glassformer_graph::{Dim, ExecError, NodeId, RopeLayout, Shape, Symbol, WeightId};
 
 use super::fuse::{Fused, Gated, Product, Projection, Source};
-use super::{Lowering, Step, selected};
+use super::{Lowering, RowsOf, Step, rows_of};
 use crate::kernel::{Count, Dispatch, Kernel, Place};
 use crate::shaders::Variant;
 use crate::weights::Matrix;
@@ -143,7 +144,7 @@ impl Lowering<'_> {
         let mut kernel = Kernel::new(operation, variant)
             .count("K", matrix.cols)
             .count("ROW0", matrix.row0)
-            .flag("ROWS_OF", selected(shape))
+            .count("ROWS_OF", rows_of(shape) as usize)
             .count("ROWS_PER", rows_per_position(shape)?);
         if few {
             kernel = kernel.count("LANES", self.lanes());
@@ -257,17 +258,17 @@ impl Lowering<'_> {
     }
 }
 
-/// Rows of a value `[batch, q_len or rows, .., width]` at each position.
+/// Rows of a value `[batch, q_len or rows, .., width]` at each position, or of a value
+/// `[batch, .., width]` in each sequence.
 fn rows_per_position(shape: &Shape) -> Result<usize> {
-    let positions = [Symbol::QueryLen, Symbol::Rows].map(Dim::Symbol);
-    let (Some([batch, position]), rest) = (shape.leading().first_chunk(), shape.leading().get(2..))
-    else {
+    let Some((Dim::Symbol(Symbol::Batch), rest)) = shape.leading().split_first() else {
         return Err(unsupported("a product of something else than positions"));
     };
-    if *batch != Dim::Symbol(Symbol::Batch) || !positions.contains(position) {
-        return Err(unsupported("a product of something else than positions"));
-    }
-    let rows = rest.unwrap_or_default().iter().map(|dim| match dim {
+    let rest = match rows_of(shape) {
+        RowsOf::Sequences => rest,
+        RowsOf::Positions | RowsOf::Selected => rest.get(1..).unwrap_or_default(),
+    };
+    let rows = rest.iter().map(|dim| match dim {
         Dim::Fixed(n) => Ok(*n),
         Dim::Symbol(_) => Err(unsupported("a product over two lengths")),
     });

@@ -9,6 +9,8 @@ mod model;
 mod names;
 
 pub use config::{BertConfig, Kind};
+pub(crate) use model::tower;
+pub(crate) use names::UNUSED;
 
 use glassformer_weights::TensorInfo;
 use serde_json::Value;
@@ -74,7 +76,7 @@ fn blueprint(
         vocab: config.vocab_size,
         max_context: config.positions(),
         context: context.min(config.positions()),
-        unused: names::UNUSED,
+        unused: UNUSED,
     })
 }
 

@@ -26,18 +26,45 @@ type Result<T> = std::result::Result<T, GraphError>;
 const STACK: Stack = Stack::Encoder;
 
 pub(super) fn build(config: &BertConfig, tensors: &[TensorInfo]) -> Result<Model> {
+    let mut builder = Builder::new();
     let mut bert = Bert {
-        b: Builder::new(),
+        b: &mut builder,
         config,
         names: Names::new(config.kind, tensors),
         weights: HashMap::new(),
     };
     bert.encode()?;
-    Ok(bert.b.finish())
+    Ok(builder.finish())
+}
+
+/// The encoder as a tower of another model: its hidden states `[batch, q_len, hidden]` after the last
+/// layer, and the input `lengths [batch]`. Its weights' names begin with `prefix`.
+pub(crate) fn tower(
+    b: &mut Builder,
+    config: &BertConfig,
+    tensors: &[TensorInfo],
+    prefix: &str,
+) -> Result<[NodeId; 2]> {
+    let mut bert = Bert {
+        b,
+        config,
+        names: Names::of_tower(config.kind, tensors, prefix),
+        weights: HashMap::new(),
+    };
+    let hidden = bert.hidden()?;
+    Ok([hidden.last, hidden.lengths])
+}
+
+/// What the layers leave behind.
+struct Hidden {
+    last: NodeId,
+    lengths: NodeId,
+    /// The word embeddings, which are the output matrix too where both are tied.
+    words: WeightId,
 }
 
 struct Bert<'c> {
-    b: Builder,
+    b: &'c mut Builder,
     config: &'c BertConfig,
     names: Names<'c>,
     /// Layers may share weights.
@@ -45,7 +72,7 @@ struct Bert<'c> {
 }
 
 impl Bert<'_> {
-    fn encode(&mut self) -> Result<()> {
+    fn hidden(&mut self) -> Result<Hidden> {
         let positions = [Symbol::Batch, Symbol::QueryLen];
         let ids = self.b.input("ids", &positions)?;
         let words = self.names.encoder("embeddings.word_embeddings.weight");
@@ -63,6 +90,15 @@ impl Bert<'_> {
             x = self.layer(layer, x, lengths)?;
             self.residual(x, layer + 1);
         }
+        Ok(Hidden {
+            last: x,
+            lengths,
+            words,
+        })
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        let Hidden { last: x, words, .. } = self.hidden()?;
         let Some(head) = self.names.head() else {
             return self.b.entry("encode", &[x]);
         };
@@ -144,7 +180,7 @@ impl Bert<'_> {
         let value = project(self, "value", parts.value)?;
 
         let scale = 1.0 / ((hidden / heads) as f32).sqrt();
-        let b = &mut self.b;
+        let b = &mut *self.b;
         let scores =
             b.padded_attention_scores(&node("scores"), query, key, lengths, None, scale)?;
         let probs = b.softmax(&node("probs"), scores)?;

@@ -34,8 +34,8 @@ pub(super) struct HeadNames {
 pub(super) struct Names<'t> {
     kind: Kind,
     tensors: HashSet<&'t str>,
-    /// `bert.` where the files have it, else nothing.
-    prefix: &'static str,
+    /// `bert.` where the files have it, else nothing; in a model of several towers the tower's.
+    prefix: String,
 }
 
 impl<'t> Names<'t> {
@@ -52,7 +52,15 @@ impl<'t> Names<'t> {
         Self {
             kind,
             tensors,
-            prefix: if bare { "" } else { prefix },
+            prefix: if bare { "" } else { prefix }.to_owned(),
+        }
+    }
+
+    /// Those of a tower, whose weights all begin with `prefix`.
+    pub fn of_tower(kind: Kind, tensors: &'t [TensorInfo], prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            ..Self::new(kind, tensors)
         }
     }
 
@@ -164,7 +172,7 @@ impl<'t> Names<'t> {
 /// Ends of the names of tensors that checkpoints of the family carry although nothing of what is
 /// computed here reads them: heads of other tasks of the pre-training, numbers that only count, and
 /// copies of tied weights.
-pub(super) const UNUSED: &[&str] = &[
+pub(crate) const UNUSED: &[&str] = &[
     "embeddings.position_ids",
     "embeddings.token_type_ids",
     "pooler.dense.weight",

@@ -3,6 +3,7 @@
 mod attention;
 mod blocks;
 mod fusions;
+mod pictures;
 mod simple;
 
 pub use simple::{SMALL_BINDING, parts};
@@ -28,7 +29,8 @@ pub type Comparing = Pin<Box<dyn Future<Output = Report>>>;
 pub type Case = fn(On, Extent) -> Comparing;
 
 /// Cases without a product of a matrix: the same in either precision, with and without subgroups.
-pub const WITHOUT_MATRICES: [&str; 3] = [
+pub const WITHOUT_MATRICES: [&str; 4] = [
+    "pooling",
     "elements",
     "attention_with_a_cache",
     "attention_without_a_cache",
@@ -56,6 +58,12 @@ pub const ALL: &[(&str, Case)] = &[
     }),
     ("products_with_neighbours", |on, extent| {
         Box::pin(fusions::products(on, extent))
+    }),
+    ("pictures", |on, extent| {
+        Box::pin(pictures::pictures(on, extent))
+    }),
+    ("pooling", |on, extent| {
+        Box::pin(pictures::pooling(on, extent))
     }),
     ("blocks", |on, extent| Box::pin(blocks::blocks(on, extent))),
 ];

@@ -19,7 +19,7 @@ impl Lowering<'_> {
         let width = self.width(id);
         let plain = Variant::default();
         let step = match node.op {
-            Op::Input | Op::Reshape => return Ok(Vec::new()),
+            Op::Input | Op::Values | Op::Reshape => return Ok(Vec::new()),
             Op::Linear { .. } => return Err(unsupported("a product without a matrix")),
             Op::Embedding { weight } => {
                 let ids = |bound: Bound| bound.read(at::X, place(0));
@@ -99,6 +99,9 @@ impl Lowering<'_> {
                     .read(at::LAST, lengths)
                     .dispatch(id, kernel, groups)
             }
+            Op::Vector { .. } | Op::Unfold(_) | Op::Sequence { .. } | Op::Pool(_) => {
+                self.picture(id)?
+            }
             Op::Softmax => {
                 let Some(Dim::Fixed(heads)) = node.shape.0.get(1) else {
                     return Err(unsupported("a softmax over something else than keys"));
@@ -123,6 +126,7 @@ impl Lowering<'_> {
             }
             Op::Unary(Unary::Silu) => self.elementwise(id, 0, place(0), Place::Vectors),
             Op::Unary(Unary::Gelu) => self.elementwise(id, 3, place(0), Place::Vectors),
+            Op::Unary(Unary::QuickGelu) => self.elementwise(id, 5, place(0), Place::Vectors),
             Op::Unary(Unary::GeluTanh) => self.elementwise(id, 4, place(0), Place::Vectors),
             Op::Binary(Binary::Add) => self.elementwise(id, 1, place(0), place(1)),
             Op::Binary(Binary::Mul) => self.elementwise(id, 2, place(0), place(1)),
