@@ -22,7 +22,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use self::chosen::ChosenView;
-use self::controls::{Controls, Scale, WorthALook};
+use self::controls::{Controls, HeadLegend, Scale, WorthALook};
 use self::input::InputPanel;
 pub use self::options::KEYS;
 use self::options::{HeadId, Options, change};
@@ -217,6 +217,7 @@ pub fn Attention() -> impl IntoView {
                     {move || second.with(Option::is_some).then(|| view! {
                         <Side text=texts.second chosen=second options/>
                     })}
+                    <HeadLegend text=texts.first options/>
                     <Scale/>
                     <WorthALook text=texts.first options/>
                 </div>

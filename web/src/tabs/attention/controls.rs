@@ -4,9 +4,10 @@ use glassformer_engine::protocol::attention::Habit;
 use leptos::prelude::*;
 
 use super::chosen::Chosen;
-use super::colour::{Palette, position};
+use super::colour::{Paint, Palette, position};
 use super::export::Exports;
 use super::options::{HeadId, Options, View, Wall, change};
+use super::picture::DASHES;
 use super::text::Text;
 use super::wall;
 use crate::components::theme::Dark;
@@ -167,6 +168,62 @@ pub fn Scale() -> impl IntoView {
             <div class="scale-ramp" style:background=ramp></div>
             <div class="scale-ticks">{ticks.collect_view()}</div>
         </div>
+    }
+}
+
+/// Which line is which head, where several are drawn over each other; each can be taken away.
+#[component]
+pub fn HeadLegend(
+    /// Whose.
+    text: Text,
+    /// How heads are drawn.
+    options: Memo<Options>,
+) -> impl IntoView {
+    let Dark(dark) = expect_context();
+    let several = move || {
+        let options = options.get();
+        let shown = options.shown();
+        (!options.rollout && shown.len() > 1).then_some(shown)
+    };
+    let item = move |(i, head): (usize, HeadId)| {
+        let dash: Vec<String> = DASHES[i % DASHES.len()]
+            .iter()
+            .map(f64::to_string)
+            .collect();
+        let stroke = move || Palette::new(dark.get()).css(Paint::Hue(i));
+        let remove = move |_| {
+            change(text.desk(), |options| {
+                if options.head == Some(head) {
+                    options.head = options.others.first().copied();
+                }
+                let chosen = options.head;
+                options
+                    .others
+                    .retain(|each| *each != head && Some(*each) != chosen);
+            });
+        };
+        view! {
+            <li>
+                <svg viewBox="0 0 36 8" width="36" height="8" aria-hidden="true">
+                    <line x1="1" y1="4" x2="35" y2="4" stroke=stroke stroke-width="3" stroke-dasharray=dash.join(" ")/>
+                </svg>
+                <span>{format!("layer {}, head {}", head.0, head.1)}</span>
+                <button
+                    type="button"
+                    class="quiet"
+                    aria-label=format!("Take away layer {}, head {}", head.0, head.1)
+                    on:click=remove
+                >
+                    "×"
+                </button>
+            </li>
+        }
+    };
+    move || {
+        several().map(|heads| {
+            let items = heads.into_iter().enumerate().map(item).collect_view();
+            view! { <ul class="head-legend" aria-label="Heads drawn over each other">{items}</ul> }
+        })
     }
 }
 
