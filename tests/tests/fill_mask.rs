@@ -40,6 +40,7 @@ fn request(text: &str) -> MaskRequest {
         top: 5,
         fill: false,
         attention: false,
+        words: vec!["mouse".into(), "antidisestablishment".into()],
     }
 }
 
@@ -74,6 +75,8 @@ fn both_backends_name_the_same_words() {
             assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
             assert!(scores[0] < 1.0 && scores[4] > 0.0);
         }
+        assert_eq!(result.pieces[0], 1);
+        assert!(result.pieces[1] > 3);
         // The surest is filled first, with what it was surest of.
         assert_eq!(result.filled.len(), 2);
         let first = &result.filled[0];

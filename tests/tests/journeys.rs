@@ -9,6 +9,8 @@ mod attention;
 mod bad_input;
 #[path = "journeys/files.rs"]
 mod files;
+#[path = "journeys/fill_mask.rs"]
+mod fill_mask;
 #[path = "journeys/generate.rs"]
 mod generate;
 #[path = "journeys/lens.rs"]

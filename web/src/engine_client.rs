@@ -226,6 +226,7 @@ impl Inner {
             Event::Cached { .. }
                 | Event::Ready { .. }
                 | Event::Finished { .. }
+                | Event::Masked { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

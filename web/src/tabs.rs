@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use crate::fragment::Key;
 
 pub mod attention;
+pub mod fill_mask;
 pub mod generate;
 
 /// One tab of the page.
@@ -37,6 +38,15 @@ pub const TABS: &[Tab] = &[
         generates: true,
         lens_hint: "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there.",
         view: || view! { <generate::Generate/> }.into_any(),
+    },
+    Tab {
+        id: fill_mask::ID,
+        label: "Fill-mask",
+        task: Some("fill-mask"),
+        keys: fill_mask::KEYS,
+        generates: false,
+        lens_hint: "Point at a word under a mask to see the numbers behind it, or at an arc to see what the mask looked at.",
+        view: || view! { <fill_mask::FillMask/> }.into_any(),
     },
     Tab {
         id: attention::ID,

@@ -111,11 +111,16 @@ pub async fn fill_mask(args: &FillMask) -> Result {
         pair: args.pair.clone(),
         top: args.top,
         fill: args.fill,
-        attention: false,
+        attention: args.as_page,
+        words: Vec::new(),
     };
     let found = engine
         .fill_mask(&request, &mut |_| {}, &Cancel::default())
         .await?;
+    if args.as_page {
+        show(&format!("{}\n", json!(found)));
+        return Ok(());
+    }
     for cut in &found.shortened {
         eprintln!(
             "Only the first {} bytes of sentence {} fit and were read.",

@@ -216,6 +216,9 @@ pub struct FillMask {
     /// Also fill all masks together, the surest first.
     #[arg(long)]
     pub fill: bool,
+    /// Print the message that the page would get, with what the masks attended to.
+    #[arg(long)]
+    pub as_page: bool,
 }
 
 /// Options of `logits`.

@@ -69,6 +69,16 @@ impl Tokenizer {
         self.special_ids().unknown
     }
 
+    /// Into how many tokens the model takes a word in the middle of a text.
+    ///
+    /// # Errors
+    /// The word cannot be encoded.
+    pub fn pieces_of_word(&self, word: &str) -> Result<usize, TextError> {
+        let pieces = self.pieces(&format!(" {word}"), None)?;
+        let own = pieces.iter().filter(|piece| piece.sentence.is_some());
+        Ok(own.count())
+    }
+
     /// What a token adds to a text when it takes the place of a mask, and whether it goes on with the
     /// word before it (`##ing`).
     pub fn piece_text(&self, id: u32) -> (String, bool) {

@@ -88,6 +88,10 @@ impl Ready {
                 with: prediction(next.id, next.score),
             });
         }
+        let mut pieces = Vec::with_capacity(request.words.len());
+        for word in &request.words {
+            pieces.push(tokenizer.pieces_of_word(word)? as u32);
+        }
         let tokens = masked.pieces.iter().map(|piece| MaskToken {
             id: piece.id,
             text: tokenizer.token_text(piece.id),
@@ -117,6 +121,7 @@ impl Ready {
             sentences: masked.sentences,
             filled,
             attention,
+            pieces,
             seconds: 0.0,
         })
     }

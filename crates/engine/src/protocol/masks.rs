@@ -19,6 +19,9 @@ pub struct MaskRequest {
     /// Whether to tell what the masks attended to.
     #[serde(default)]
     pub attention: bool,
+    /// Words of which to tell into how many pieces the model takes them.
+    #[serde(default)]
+    pub words: Vec<String>,
 }
 
 /// The words behind the masks of a text.
@@ -39,6 +42,9 @@ pub struct MaskResult {
     pub filled: Vec<FilledMask>,
     /// What the masks attended to, if it was asked for.
     pub attention: Option<MaskAttention>,
+    /// Pieces of each of the words that were asked about.
+    #[serde(default)]
+    pub pieces: Vec<u32>,
     /// From the request to the answer.
     pub seconds: f64,
 }

@@ -209,6 +209,8 @@ fn pieces_know_their_place() {
     assert_eq!(spans[6..8], [0..2, 2..3]);
     assert_eq!(pieces[3].word, pieces[4].word);
     assert_ne!(pieces[1].word, pieces[3].word);
+    let count = |word: &str| tokenizer.pieces_of_word(word).unwrap();
+    assert_eq!([count("Playing"), count("we"), count("")], [2, 1, 0]);
 
     let other = Tokenizer::from_json(json.replace("[MASK]", "<mask>").as_bytes(), None).unwrap();
     assert_eq!(other.mask_id(), Some(9));

@@ -1,0 +1,256 @@
+//! Fill-mask: the words a model would put behind masks, and what it looked at to find them.
+
+mod about;
+mod arcs;
+mod editor;
+mod edits;
+mod predictions;
+mod recorded;
+mod run;
+mod side;
+mod words;
+
+use leptos::prelude::*;
+
+use self::about::About;
+use self::arcs::Arcs;
+use self::editor::Editor;
+use self::predictions::PredictionList;
+use self::run::Runs;
+use crate::components::problem::ProblemAlert;
+use crate::desk::Desk;
+use crate::format;
+use crate::fragment::Key;
+use crate::page::Page;
+
+/// Its name in links.
+pub const ID: &str = "fill-mask";
+
+/// The sentence it opens with.
+pub const OPENING: &str = "The [MASK] chased the mouse.";
+
+/// "mean", or a number from 1.
+fn check_number(value: &str) -> Result<(), String> {
+    let number = value.parse::<u32>().is_ok_and(|n| (1..=1000).contains(&n));
+    if value == "mean" || number {
+        return Ok(());
+    }
+    Err("“mean” or a number from 1".into())
+}
+
+/// Its settings in links.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "layer",
+        default: "mean",
+        check: check_number,
+    },
+    Key {
+        name: "head",
+        default: "mean",
+        check: check_number,
+    },
+    Key {
+        name: "second",
+        default: "",
+        check: |_| Ok(()),
+    },
+];
+
+/// A text worth trying, or two side by side.
+struct Example {
+    label: &'static str,
+    shows: &'static str,
+    texts: [&'static str; 2],
+}
+
+const EXAMPLES: [Example; 3] = [
+    Example {
+        label: "One word",
+        shows: "what fits between the others",
+        texts: [OPENING, ""],
+    },
+    Example {
+        label: "Two masks",
+        shows: "each is guessed without the other, or both together",
+        texts: ["The capital of [MASK] is [MASK].", ""],
+    },
+    Example {
+        label: "Side by side",
+        shows: "one word changed, and what that moves",
+        texts: [
+            "The doctor said [MASK] would be late.",
+            "The nurse said [MASK] would be late.",
+        ],
+    },
+];
+
+/// The tab.
+#[component]
+pub fn FillMask() -> impl IntoView {
+    let page: Page = expect_context();
+    let desk: Desk = expect_context();
+    if desk.text.with_untracked(String::is_empty) {
+        desk.text.set(OPENING.into());
+    }
+    let runs = Runs::new(page, desk);
+    // A link with `run=1`, at first or followed later.
+    Effect::new(move |_| {
+        if desk.run_asked.get() > 0 {
+            runs.start_if_cached();
+        }
+    });
+    view! {
+        <section class="masked" aria-label="Text with masks">
+            <div class="masked-sides" data-compare=move || runs.compare.get().to_string()>
+                <SideView runs place=0/>
+                {move || runs.compare.get().then(|| view! { <SideView runs place=1/> })}
+            </div>
+            <Examples runs/>
+            <RunRow runs/>
+        </section>
+        <ProblemAlert problem=desk.problem testid="fill-mask-error"/>
+        <section
+            class="output"
+            aria-label="Words behind the masks"
+            data-testid="fill-mask-output"
+            hidden=move || !runs.has_answer()
+        >
+            {move || runs.is_recorded().then(|| view! {
+                <p class="recorded-source" data-testid="fill-mask-recorded">
+                    <span class="tag">"recorded"</span>
+                    {runs.recorded_source()}
+                </p>
+            })}
+            <div class="masked-sides" data-compare=move || runs.compare.get().to_string()>
+                <Answer runs place=0/>
+                {move || runs.compare.get().then(|| view! { <Answer runs place=1/> })}
+            </div>
+        </section>
+        <About desk/>
+        <p class="unseen" aria-live="polite" data-testid="fill-mask-spoken">{runs.spoken}</p>
+    }
+}
+
+/// One of the texts.
+#[component]
+fn SideView(runs: Runs, place: usize) -> impl IntoView {
+    let side = runs.sides[place];
+    view! {
+        <div class="masked-side">
+            <Editor runs place/>
+            <p class="hint" hidden=move || side.said.with(String::is_empty) data-testid="fill-mask-said">
+                {side.said}
+            </p>
+            <button
+                type="button"
+                class="quiet"
+                hidden=move || side.undo.with(Option::is_none)
+                data-testid=if place == 0 { "fill-mask-undo" } else { "fill-mask-undo-2" }
+                on:click=move |_| runs.undo(place)
+            >
+                "Undo"
+            </button>
+        </div>
+    }
+}
+
+/// What the model answered to one of the texts.
+#[component]
+fn Answer(runs: Runs, place: usize) -> impl IntoView {
+    let side = runs.sides[place];
+    let left_out = move || {
+        side.left_out().map(|rest| {
+            view! {
+                <p class="left-out" data-testid="fill-mask-left-out">
+                    "Not read, as it no longer fits: "
+                    <s>{rest}</s>
+                </p>
+            }
+        })
+    };
+    view! {
+        <div class="masked-side" data-stale=move || side.is_stale().to_string()>
+            {move || side.problem.get().map(|sentence| view! { <p class="problem">{sentence}</p> })}
+            {left_out}
+            <PredictionList runs place/>
+            <Arcs runs place/>
+        </div>
+    }
+}
+
+#[component]
+fn Examples(runs: Runs) -> impl IntoView {
+    let examples = EXAMPLES
+        .iter()
+        .map(|example| {
+            view! {
+                <li>
+                    <button
+                        type="button"
+                        class="chip"
+                        title=example.texts[0]
+                        on:click=move |_| runs.pick(example.texts)
+                    >
+                        <b>{example.label}</b>
+                        <small>{example.shows}</small>
+                    </button>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <ul class="chips" aria-label="Examples">{examples}</ul>
+    }
+}
+
+/// Run, Stop, Fill all, Compare and the status line.
+#[component]
+fn RunRow(runs: Runs) -> impl IntoView {
+    let desk: Desk = expect_context();
+    let label = move || match desk.model.download() {
+        Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
+        None => "Run".into(),
+    };
+    let active = move || runs.is_active();
+    view! {
+        <div class="run-row">
+            <button
+                type="button"
+                class="primary"
+                data-testid="fill-mask-run"
+                on:click=move |_| runs.start(false)
+            >
+                {label}
+            </button>
+            <button
+                type="button"
+                class="button"
+                data-testid="fill-mask-stop"
+                disabled=move || !active()
+                on:click=move |_| runs.stop()
+            >
+                "Stop"
+            </button>
+            <button
+                type="button"
+                class="button"
+                data-testid="fill-mask-fill-all"
+                title="The mask the model is surest of first, the others with it in its place"
+                on:click=move |_| runs.start(true)
+            >
+                "Fill all together"
+            </button>
+            <button
+                type="button"
+                class="button"
+                data-testid="fill-mask-compare"
+                aria-pressed=move || runs.compare.get().to_string()
+                on:click=move |_| runs.toggle_compare()
+            >
+                "Compare with a second text"
+            </button>
+            <span class="status" data-testid="fill-mask-status">{move || runs.status()}</span>
+        </div>
+    }
+}
