@@ -110,7 +110,12 @@ pub fn FillMask() -> impl IntoView {
             <RunRow runs/>
         </section>
         <ProblemAlert problem=desk.problem testid="fill-mask-error"/>
-        <section class="output" aria-label="Words behind the masks" data-testid="fill-mask-output">
+        <section
+            class="output"
+            aria-label="Words behind the masks"
+            data-testid="fill-mask-output"
+            hidden=move || !runs.has_answer()
+        >
             {move || runs.is_recorded().then(|| view! {
                 <p class="recorded-source" data-testid="fill-mask-recorded">
                     <span class="tag">"recorded"</span>

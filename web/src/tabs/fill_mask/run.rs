@@ -119,6 +119,13 @@ impl Runs {
         self.recorded.with(Option::is_some)
     }
 
+    /// Whether there is anything to show.
+    pub fn has_answer(&self) -> bool {
+        self.sides
+            .iter()
+            .any(|side| side.answer.with(Option::is_some) || side.problem.with(Option::is_some))
+    }
+
     /// What the example was recorded with.
     pub fn recorded_source(&self) -> String {
         self.recorded
