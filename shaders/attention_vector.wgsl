@@ -1,13 +1,18 @@
 // Attention of a few queries without its matrix: softmax(query · keyᵀ · scale + mask) · value.
 // query [batch, q_len, HEADS, HEAD_DIM], keys and values → y, the query's shape.
-// Dispatch: (HEADS, batch · q_len).
+// Dispatch: (HEADS · PARTS, batch · q_len).
 //
 // Keys come in tiles of 256. Of each tile the threads share out the keys for the scores, then the
 // elements of a head for the sums; the running maximum and sum (Milakov & Gimelshein 2018) join
 // the tiles.
+//
+// Of many keys, PARTS workgroups take a part each (Dao et al. 2023). Then y is [batch, q_len, HEADS,
+// PARTS, HEAD_DIM + 2]: the sums of a part, its maximum and the sum of its weights, which
+// attention_join puts together.
 //#include run
 //#include heads
 //#include mask
+override PARTS: u32 = 1u;
 const TILE: u32 = 256u;
 const PER_THREAD: u32 = 4u;
 
@@ -21,10 +26,15 @@ var<workgroup> shared_values: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let head = group.x;
+  let head = group.x / PARTS;
+  let part_of_keys = group.x % PARTS;
   let m = group.y;
   let batch = m / run.q_len;
-  let seen = visible(batch, run.past_len + m % run.q_len);
+  let all = visible(batch, run.past_len + m % run.q_len);
+  // Whole rounds of the threads; the last parts may have no keys.
+  let span = ((all.y - all.x + PARTS - 1u) / PARTS + 63u) / 64u * 64u;
+  let begin = min(all.x + part_of_keys * span, all.y);
+  let seen = vec2<u32>(begin, select(min(begin + span, all.y), all.y, PARTS == 1u));
   let q = (m * HEADS + head) * (HEAD_DIM / 4u);
 
   var running_max = MASKED;
@@ -86,10 +96,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
   }
+  let out = ((m * HEADS + head) * PARTS + part_of_keys) * (HEAD_DIM + 2u);
   for (var part = 0u; part * 64u < HEAD_DIM; part++) {
     let element = part * 64u + local;
-    if (element < HEAD_DIM) {
-      y[q * 4u + element] = context[part] / running_sum;
+    if (element >= HEAD_DIM) {
+      continue;
     }
+    if (PARTS == 1u) {
+      y[q * 4u + element] = context[part] / running_sum;
+    } else {
+      y[out + element] = context[part];
+    }
+  }
+  if (PARTS > 1u && local == 0u) {
+    y[out + HEAD_DIM] = running_max;
+    y[out + HEAD_DIM + 1u] = running_sum;
   }
 }

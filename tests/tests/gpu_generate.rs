@@ -109,6 +109,8 @@ fn generations_are_those_of_the_cpu() {
         // The last token needs no room.
         ("a full context", 30, 40, long.clone(), &none),
         ("a growing cache", 240, 600, long.clone(), &none),
+        // Beyond 768 keys another plan goes on.
+        ("many keys", 755, 900, long.clone(), &none),
         (
             "a growing cache, often undecided",
             240,

@@ -14,14 +14,15 @@ use crate::{Cancel, EngineError, Files, heap_bytes};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// What is run of every model: one position, and many of which a row is wanted.
-const USUAL_RUNS: [Bindings; 2] = [run_of(1), run_of(32)];
+/// What is run of every model: one position behind none and behind many, and many of which a row is
+/// wanted.
+const USUAL_RUNS: [Bindings; 3] = [run_of(1, 1), run_of(1, 1024), run_of(32, 32)];
 
-const fn run_of(len: usize) -> Bindings {
+const fn run_of(len: usize, in_all: usize) -> Bindings {
     Bindings {
         batch: 1,
         query_len: len,
-        kv_len: len,
+        kv_len: in_all,
         rows: 1,
     }
 }

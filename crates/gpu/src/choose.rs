@@ -137,12 +137,12 @@ pub(crate) const ONE_TOKEN: Bindings = Bindings {
 
 impl Chooser {
     /// Prepares choosing from the logits `[1, 1, vocab]` that the last run kept; `prepared` runs
-    /// one token whose id is the input `ids`.
+    /// one token whose id is the input `ids`. At most `most` are chosen.
     pub(crate) fn new(
         stage: &Stage<'_>,
         prepared: Prepared,
         ids: NodeId,
-        choosing: &Choosing<'_>,
+        (choosing, most): (&Choosing<'_>, usize),
     ) -> Result<Self> {
         let Stage { gpu, session, .. } = stage;
         let kept = session.kept(choosing.entry, choosing.logits);
@@ -204,7 +204,7 @@ impl Chooser {
             ready: VecDeque::new(),
             submitted: 0,
             given: 0,
-            most: draws.len(),
+            most,
             pace: None,
             arrived: Instant::now(),
         })

@@ -2,7 +2,7 @@
 //! buffers. Whatever nobody looks at is computed on the way:
 //!
 //! - query, key and value of an attention, turned by their positions and appended: one dispatch;
-//! - scores, softmax and context: one;
+//! - scores, softmax and context: one, or of many keys two;
 //! - a matrix product and the residual it is added to: one;
 //! - the gated half of a feed-forward, `silu(gate) ∘ up`: one;
 //! - with few rows, the RMS norm before a matrix product: none.
@@ -23,6 +23,9 @@ use fuse::Fused;
 /// Rows of input up to which a matrix product is computed row by row, without tiles.
 pub const FEW_ROWS: usize = 4;
 
+/// Keys up to which one workgroup attends to all of them for a query of a head.
+pub const MANY_KEYS: usize = 768;
+
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sizes {
@@ -34,6 +37,8 @@ pub struct Sizes {
     pub few_sequences: bool,
     /// At most [`FEW_ROWS`] positions of each sequence.
     pub few_queries: bool,
+    /// More than [`MANY_KEYS`] keys.
+    pub many_keys: bool,
     /// How it is computed.
     pub arithmetic: Arithmetic,
 }
@@ -55,6 +60,7 @@ impl Sizes {
             few_selected: bindings.batch * bindings.rows <= FEW_ROWS,
             few_sequences: bindings.batch <= FEW_ROWS,
             few_queries: bindings.query_len <= FEW_ROWS,
+            many_keys: bindings.kv_len > MANY_KEYS,
             arithmetic,
         }
     }
@@ -176,6 +182,8 @@ impl Plan {
 struct Step {
     dispatch: Dispatch,
     access: Access,
+    /// A node whose buffer it uses for something of this shape, since the node has no value.
+    aside: Option<(NodeId, Shape)>,
 }
 
 /// Where each node's value is, before buffers are shared.
@@ -206,9 +214,11 @@ fn share(graph: &Graph, steps: Vec<Step>, mut keep: Vec<(NodeId, Place)>) -> Pla
     });
     let (buffer_of, count) = share_buffers(&accesses, graph.nodes().len());
     let mut buffers = vec![Vec::new(); count];
+    let aside: HashMap<NodeId, Shape> = steps.iter().filter_map(|s| s.aside.clone()).collect();
     for (id, buffer) in graph.ids().zip(&buffer_of) {
         if let Some(buffer) = buffer {
-            buffers[*buffer].push(graph.node(id).shape.clone());
+            let shape = aside.get(&id).unwrap_or(&graph.node(id).shape);
+            buffers[*buffer].push(shape.clone());
         }
     }
     let rename = |place: &mut Place| {

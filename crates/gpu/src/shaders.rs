@@ -46,7 +46,7 @@ macro_rules! files {
 
 /// One operation each.
 pub const OPERATIONS: &[(&str, &str)] = files!("":
-    "append", "attention_context", "attention_scores", "attention_tile", "attention_vector", "choose",
+    "append", "attention_context", "attention_join", "attention_scores", "attention_tile", "attention_vector", "choose",
     "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile",
     "linear_vector", "pool", "position_embedding",
     "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "sequence", "softmax", "unfold", "vector",

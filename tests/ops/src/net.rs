@@ -11,7 +11,7 @@ use half::{bf16, f16};
 pub const VOCAB: usize = 97;
 
 /// Rotary positions and the most a state holds.
-pub const CONTEXT: usize = 600;
+pub const CONTEXT: usize = 900;
 
 /// Numbers without a pattern, the same everywhere.
 #[derive(Clone, Debug)]

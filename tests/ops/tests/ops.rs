@@ -90,6 +90,7 @@ cases! {
     weights_in_pieces
     attention_with_a_cache
     attention_without_a_cache
+    attention_over_many_keys
     projections
     products_with_neighbours
     pictures

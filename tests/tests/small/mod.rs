@@ -7,8 +7,8 @@ use glassformer_graph::Precision;
 
 use crate::golden::{self, Runner, Target};
 
-/// More than two growths of the cache, and not a multiple of its step.
-pub const CONTEXT: u32 = 600;
+/// More than three growths of the cache, and not a multiple of its step.
+pub const CONTEXT: u32 = 900;
 
 /// Its tokens.
 pub const VOCAB: u32 = 320;

@@ -6,6 +6,7 @@ use glassformer_graph::{Bindings, Choice, Choosing, ExecError, KEPT, NodeId, Ses
 
 use super::{GpuExecutor, Result, no_model};
 use crate::choose::{Chooser, ONE_TOKEN, Stage};
+use crate::lower::MANY_KEYS;
 use crate::prepared::Prepared;
 
 impl GpuExecutor {
@@ -28,7 +29,13 @@ impl GpuExecutor {
         if choosing.temperature > 0.0 && beyond {
             return Ok(false);
         }
-        let key = self.key(graph, choosing.entry, &[], self.sizes(&ONE_TOKEN))?;
+        // Should the device not decide the first token, what was submitted behind it still runs: not
+        // where it would overwrite what the session holds.
+        let next = Bindings {
+            kv_len: self.session(choosing.session)?.len + 1,
+            ..ONE_TOKEN
+        };
+        let key = self.key(graph, choosing.entry, &[], self.sizes(&next))?;
         let plan = self.lower(graph, &key)?;
         // Tokens are encoded ahead, with the same workgroups and buffers at every position.
         if plan.grows() {
@@ -39,12 +46,6 @@ impl GpuExecutor {
         let session = self.sessions.get_mut(&id);
         let session = session.ok_or_else(|| ExecError::unknown_session(id))?;
         let inputs: [(NodeId, &[u32]); 2] = [(ids, &[0]), (rows, &[0])];
-        // Should the device not decide the first token, what was submitted behind it still runs: not
-        // where it would overwrite what the session holds.
-        let next = Bindings {
-            kv_len: session.len + 1,
-            ..ONE_TOKEN
-        };
         prepared.begin(&self.gpu, graph, &inputs, &next, session.capacity)?;
         let gpu = &self.gpu;
         let stage = Stage {
@@ -53,7 +54,12 @@ impl GpuExecutor {
             id,
             session,
         };
-        let chooser = Chooser::new(&stage, prepared, ids, choosing)?;
+        // With many keys another plan goes on: the caller begins anew there.
+        let most = match MANY_KEYS.checked_sub(next.kv_len) {
+            Some(left) => choosing.draws.len().min(left + 2),
+            None => choosing.draws.len(),
+        };
+        let chooser = Chooser::new(&stage, prepared, ids, (choosing, most))?;
         self.choosers.insert(id, chooser);
         Ok(true)
     }

@@ -97,6 +97,7 @@ impl Bound {
                 node,
             },
             access: self.access,
+            aside: None,
         }
     }
 }
@@ -112,7 +113,7 @@ impl Lowering<'_> {
 
     pub(super) fn fused(&self, fused: &Fused) -> Result<Vec<Step>> {
         let step = match fused {
-            Fused::Attention(node, attention) => self.attention(*node, attention),
+            Fused::Attention(node, attention) => return self.attention(*node, attention),
             Fused::Projection(projection) => self.projection(projection),
             Fused::Product(product) => return self.product(product),
             Fused::Gated(gated) => self.gated(gated),

@@ -128,6 +128,38 @@ pub async fn with_a_cache(on: On, extent: Extent) -> Report {
     pair.report
 }
 
+/// More keys than one workgroup attends to: several take a part each, of which some may be empty.
+pub async fn over_many_keys(on: On, extent: Extent) -> Report {
+    let sizes: &[[usize; 3]] = match extent {
+        Extent::All => &[[6, 2, 64], [3, 1, 256]],
+        Extent::Some => &[[3, 1, 64]],
+    };
+    let mut net = Net::new(7);
+    let mut outputs = Vec::new();
+    for &sizes in sizes {
+        let name = format!("{sizes:?}");
+        let [q, k, v] = operands(&mut net, &name, sizes);
+        let [_, kv_heads, width] = sizes;
+        let states = [0; 2].map(|_| net.state([kv_heads, width]));
+        let [k, v] = [("k", k, states[0]), ("v", v, states[1])].map(|(what, node, state)| {
+            let name = format!("{what} of {name}, appended");
+            net.builder.append(&name, node, state).unwrap()
+        });
+        for mask in [Mask::Full, Mask::Causal, Mask::Window(100)] {
+            outputs.push(attend(&mut net, &name, [q, k, v], width, mask));
+        }
+    }
+    let made = net.finish(&outputs);
+    // Sums of eight hundred products.
+    let mut pair = Pair::load("many keys", &on, made).deep(6e-6);
+    let open = pair.open(if extent == Extent::All { 3 } else { 1 });
+    // 766, 768, 769, 771, 801 and 802 in all; up to 768, one workgroup has all.
+    for q_len in [766, 2, 1, 2, 30, 1] {
+        pair.run(open, q_len, &[], &[]).await;
+    }
+    pair.report
+}
+
 /// An encoder's: keys and values are this run's own.
 pub async fn without_a_cache(on: On, extent: Extent) -> Report {
     let mut net = Net::new(5);

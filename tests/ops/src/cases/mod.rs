@@ -29,11 +29,12 @@ pub type Comparing = Pin<Box<dyn Future<Output = Report>>>;
 pub type Case = fn(On, Extent) -> Comparing;
 
 /// Cases without a product of a matrix: the same in either precision, with and without subgroups.
-pub const WITHOUT_MATRICES: [&str; 4] = [
+pub const WITHOUT_MATRICES: [&str; 5] = [
     "pooling",
     "elements",
     "attention_with_a_cache",
     "attention_without_a_cache",
+    "attention_over_many_keys",
 ];
 
 /// Every case by its name.
@@ -52,6 +53,9 @@ pub const ALL: &[(&str, Case)] = &[
     }),
     ("attention_without_a_cache", |on, extent| {
         Box::pin(attention::without_a_cache(on, extent))
+    }),
+    ("attention_over_many_keys", |on, extent| {
+        Box::pin(attention::over_many_keys(on, extent))
     }),
     ("projections", |on, extent| {
         Box::pin(fusions::projections(on, extent))

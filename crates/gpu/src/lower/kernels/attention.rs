@@ -1,7 +1,7 @@
 //! Attention: at once, and what its shaders have in common.
 
 use glassformer_graph::lower::Attention;
-use glassformer_graph::{Dim, Mask, NodeId, Symbol};
+use glassformer_graph::{Dim, Mask, NodeId, Shape, Symbol};
 
 use super::{Bound, Lowering, Result, Step, at, unsupported};
 use crate::kernel::{Count, Kernel, Place};
@@ -10,35 +10,83 @@ use crate::shaders::Variant;
 /// Queries, and elements of their sums, of a tile of attention.
 const TILE_QUERIES: usize = 16;
 const TILE_ELEMENTS: usize = 64;
+/// Workgroups that share the keys of a query, where there are many.
+const PARTS: usize = 4;
 
 impl Lowering<'_> {
-    pub(super) fn attention(&self, node: NodeId, attention: &Attention) -> Result<Step> {
+    /// Tiles of many queries; else a workgroup for a query of a head, or several for many keys.
+    pub(super) fn attention(&self, node: NodeId, attention: &Attention) -> Result<Vec<Step>> {
         self.check_attention(attention.query, attention.key)?;
-        let place = |id: NodeId| self.place[id.0];
-        let query = &self.shape(attention.query).0;
-        let [batch, q_len, heads] = [query[0], query[1], query[2]];
-        let (operation, groups) = if self.sizes.few_queries {
-            let groups = [Count::new(&[heads], 1), Count::new(&[batch, q_len], 1)];
-            ("attention_vector", groups)
-        } else {
-            let parts = Dim::Fixed(self.width(attention.query).div_ceil(TILE_ELEMENTS));
+        let (shape, head_dim) = (self.shape(attention.query), self.width(attention.query));
+        let [batch, q_len, heads] = [0, 1, 2].map(|axis| shape.0[axis]);
+        let rows = Count::new(&[batch, q_len], 1);
+        if !self.sizes.few_queries {
+            let parts = Dim::Fixed(head_dim.div_ceil(TILE_ELEMENTS));
             let across = Count::new(&[batch, heads, parts], 1);
-            (
+            let groups = [across, Count::new(&[q_len], TILE_QUERIES)];
+            return Ok(vec![self.attend(
                 "attention_tile",
-                [across, Count::new(&[q_len], TILE_QUERIES)],
-            )
+                node,
+                node,
+                attention,
+                groups,
+            )]);
+        }
+        if !self.sizes.many_keys {
+            let groups = [Count::new(&[heads], 1), rows];
+            return Ok(vec![self.attend(
+                "attention_vector",
+                node,
+                node,
+                attention,
+                groups,
+            )]);
+        }
+        // The scores have no value of their own: their buffer takes the parts.
+        let [parts, _] = attention.absorbed;
+        let groups = [Count::new(&[heads, Dim::Fixed(PARTS)], 1), rows.clone()];
+        let mut split = self.attend("attention_vector", node, parts, attention, groups);
+        split.dispatch.kernel = split.dispatch.kernel.count("PARTS", PARTS);
+        let of_part = Dim::Fixed(head_dim + 2);
+        let dims = [batch, q_len, heads, Dim::Fixed(PARTS), of_part];
+        split.aside = Some((parts, Shape(dims.to_vec())));
+        let kernel = Kernel::new("attention_join", Variant::default()).count("PARTS", PARTS);
+        let kernel = match heads {
+            Dim::Fixed(heads) => kernel.count("HEADS", heads),
+            Dim::Symbol(_) => return Err(unsupported("a number of heads that varies")),
         };
+        let join = Bound::default()
+            .read(at::X, self.place[parts.0])
+            .write(at::Y, self.place[node.0])
+            .dispatch(
+                node,
+                kernel.count("HEAD_DIM", head_dim),
+                [Count::new(&[heads], 1), rows],
+            );
+        Ok(vec![split, join])
+    }
+
+    /// Attention into the buffer of a node.
+    fn attend(
+        &self,
+        operation: &'static str,
+        node: NodeId,
+        into: NodeId,
+        attention: &Attention,
+        groups: [Count; 2],
+    ) -> Step {
+        let place = |id: NodeId| self.place[id.0];
         let kernel = Kernel::new(operation, Variant::default());
         let kernel = self.heads(kernel, attention.query, attention.key);
         let kernel = mask(kernel, attention.mask).with("SCALE", attention.scale);
         let lengths = attention.lengths.map_or(Place::Vectors, place);
-        Ok(Bound::new()
+        Bound::new()
             .read(at::X, place(attention.query))
             .read(at::SECOND, place(attention.key))
-            .write(at::Y, place(node))
+            .write(at::Y, place(into))
             .read(at::OTHER, place(attention.value))
             .read(at::LAST, lengths)
-            .dispatch(node, kernel, groups))
+            .dispatch(node, kernel, groups)
     }
 
     /// The shaders take a query's position from its place in the run, and as many keys as the
