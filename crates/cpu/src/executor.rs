@@ -39,6 +39,18 @@ pub struct CpuExecutor {
     /// Buffers that plans use and use again.
     pub(crate) slots: Vec<Vec<f32>>,
     pub(crate) activations: Activations,
+    /// The rows of output matrices that the last runs asked for: a sentence asks for the same at
+    /// every word.
+    pub(crate) selected: Vec<Selected>,
+}
+
+/// Rows of a matrix, packed by themselves.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub(crate) weight: WeightId,
+    pub(crate) words: Vec<u32>,
+    pub(crate) rows: Packed,
+    pub(crate) bias: Option<Vec<f32>>,
 }
 
 impl CpuExecutor {
@@ -53,6 +65,7 @@ impl CpuExecutor {
             plans: HashMap::new(),
             slots: Vec::new(),
             activations: Activations::default(),
+            selected: Vec::new(),
         }
     }
 
@@ -143,8 +156,15 @@ impl Executor for CpuExecutor {
     }
 
     fn finish_load(&mut self) -> Result<()> {
-        let mut weights = self.weights.iter().zip(&self.model.weights);
-        weights.try_for_each(|(weight, decl)| weight.check(decl))
+        let mut weights = self.weights.iter_mut().zip(&self.model.weights);
+        weights.try_for_each(|(weight, decl)| weight.finish(decl))?;
+        for (matrix, multiplier) in &self.model.rounding {
+            let multiplier = self.weight(*multiplier).vector().first().copied();
+            if let Packed::I8(matrix) = &mut self.weights[matrix.0].packed {
+                matrix.rounding = multiplier;
+            }
+        }
+        Ok(())
     }
 
     fn open(&mut self, batch: usize, max_len: usize) -> Result<SessionId> {
@@ -158,8 +178,11 @@ impl Executor for CpuExecutor {
     }
 
     fn truncate(&mut self, session: SessionId, len: usize) -> Result<()> {
-        self.session_mut(session)?.truncate(len);
-        Ok(())
+        self.session_mut(session)?.truncate(len)
+    }
+
+    fn reorder(&mut self, session: SessionId, from: &[u32]) -> Result<()> {
+        self.session_mut(session)?.reorder(from)
     }
 
     fn close(&mut self, session: SessionId) {
@@ -174,7 +197,10 @@ impl Executor for CpuExecutor {
         let model = Rc::clone(&self.model);
         let graph = model.entry(run.entry)?;
         let session = self.session(run.session)?;
-        let bindings = graph.bind(&run, session.batch, session.len)?;
+        let mut bindings = graph.bind(&run, session.batch, session.len)?;
+        if !graph.stores() {
+            bindings.source_len = session.source_len;
+        }
         graph.check_indices(&model, &run, &bindings)?;
         let plan = self.plan(run.entry, run.taps)?;
 
@@ -188,6 +214,9 @@ impl Executor for CpuExecutor {
         });
         if done.is_ok() && graph.appends() {
             session.len = bindings.kv_len;
+        }
+        if done.is_ok() && graph.stores() {
+            session.source_len = bindings.source_len;
         }
         self.sessions.insert(run.session, session);
         done

@@ -5,6 +5,10 @@ use bytemuck::Zeroable;
 use glassformer_graph::{BLOCK, BlockStream, Encoding, ExecError, WeightDecl};
 use half::{bf16, f16};
 
+mod scaled;
+
+pub use scaled::{I8Block, Scaled};
+
 /// Rows that are computed together, one per SIMD lane.
 pub const LANES: usize = 4;
 
@@ -45,11 +49,19 @@ pub struct F16Block(pub(crate) [u16; LANES]);
 pub struct Bf16Block(pub(crate) [u16; LANES]);
 
 /// A matrix `[rows, cols]` in groups of four rows; rows beyond the last are zero.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Matrix<B> {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     pub(crate) blocks: Vec<B>,
+}
+
+impl<B> Matrix<B> {
+    /// Blocks of one group of four rows.
+    pub(crate) fn group(&self, group: usize) -> &[B] {
+        let per_group = self.blocks.len() / self.rows.div_ceil(LANES).max(1);
+        &self.blocks[group * per_group..(group + 1) * per_group]
+    }
 }
 
 impl<B: Block> Matrix<B> {
@@ -65,12 +77,6 @@ impl<B: Block> Matrix<B> {
             .map_err(|_| ExecError::OutOfMemory { bytes })?;
         blocks.resize(count, B::zeroed());
         Ok(Self { rows, cols, blocks })
-    }
-
-    /// Blocks of one group of four rows.
-    pub(crate) fn group(&self, group: usize) -> &[B] {
-        let per_group = self.cols / B::COLS;
-        &self.blocks[group * per_group..(group + 1) * per_group]
     }
 
     fn put(&mut self, encoding: Encoding, index: usize, bytes: &[u8]) {
@@ -211,6 +217,8 @@ pub enum Packed {
     F16(Matrix<F16Block>),
     /// From `BF16`.
     Bf16(Matrix<Bf16Block>),
+    /// From `I8`.
+    I8(Scaled),
 }
 
 impl Packed {
@@ -231,6 +239,10 @@ impl Packed {
             return Err(unsupported());
         }
         match (decl.shape.as_slice(), encoding) {
+            (&[_], Encoding::I8) => Err(unsupported()),
+            (&[rows, cols], Encoding::I8) if cols.is_multiple_of(I8Block::COLS) => {
+                Scaled::zeroed(rows, cols).map(Self::I8)
+            }
             (&[len], _) => Ok(Self::Vector(vec![0.0; len])),
             (&[rows, cols], Encoding::Q4_0 | Encoding::Q4_1) => {
                 Matrix::zeroed(rows, cols).map(Self::Q4)
@@ -251,6 +263,8 @@ impl Packed {
             (_, Encoding::Q8_0) => size_of::<Q8Block>(),
             (_, Encoding::F32) => size_of::<F32Block>(),
             (_, Encoding::F16 | Encoding::BF16) => size_of::<F16Block>(),
+            // One column of four rows.
+            (_, Encoding::I8) => LANES,
         };
         let elements = decl
             .shape
@@ -271,6 +285,8 @@ impl Packed {
                     Encoding::BF16 => Bf16Block::decode(encoding, bytes, out),
                     Encoding::Q8_0 => Q8Block::decode(encoding, bytes, out),
                     Encoding::Q4_0 | Encoding::Q4_1 => Q4Block::decode(encoding, bytes, out),
+                    // Refused when room was made.
+                    Encoding::I8 => {}
                 }
             }
             Self::Q4(m) => m.put(encoding, index, bytes),
@@ -278,6 +294,7 @@ impl Packed {
             Self::F32(m) => m.put(encoding, index, bytes),
             Self::F16(m) => m.put(encoding, index, bytes),
             Self::Bf16(m) => m.put(encoding, index, bytes),
+            Self::I8(m) => m.put(index, bytes),
         }
     }
 
@@ -290,7 +307,34 @@ impl Packed {
             Self::F32(m) => m.row(row, out),
             Self::F16(m) => m.row(row, out),
             Self::Bf16(m) => m.row(row, out),
+            Self::I8(m) => m.row(row, out),
         }
+    }
+
+    /// The matrix of chosen rows. Only bytes keep their encoding; others become f32.
+    ///
+    /// # Errors
+    /// If memory is short.
+    pub(crate) fn select(&self, rows: &[u32]) -> Result<Self, ExecError> {
+        let cols = match self {
+            Self::I8(m) => return m.select(rows).map(Self::I8),
+            Self::Vector(data) => data.len(),
+            Self::Q4(m) => m.cols,
+            Self::Q8(m) => m.cols,
+            Self::F32(m) => m.cols,
+            Self::F16(m) => m.cols,
+            Self::Bf16(m) => m.cols,
+        };
+        let mut chosen = Matrix::<F32Block>::zeroed(rows.len(), cols)?;
+        let mut row = vec![0.0; cols];
+        for (to, &from) in rows.iter().enumerate() {
+            self.row(from as usize, &mut row);
+            let blocks = &mut chosen.blocks[to / LANES * cols..][..cols];
+            for (block, &x) in blocks.iter_mut().zip(&row) {
+                block.0[to % LANES] = x;
+            }
+        }
+        Ok(Self::F32(chosen))
     }
 
     /// The numbers of a vector; empty for a matrix.
@@ -332,14 +376,22 @@ impl Filling {
         let Self { packed, blocks } = self;
         let encoding = blocks.encoding();
         blocks.push(decl, bytes, |first, bytes| {
+            if let Packed::I8(m) = packed {
+                return m.put(first, bytes);
+            }
             for (i, block) in bytes.chunks_exact(encoding.block_bytes()).enumerate() {
                 packed.put(encoding, first + i, block);
             }
         })
     }
 
-    pub(crate) fn check(&self, decl: &WeightDecl) -> Result<(), ExecError> {
-        self.blocks.check(decl)
+    /// Checks that all bytes came, and takes what came behind the blocks.
+    pub(crate) fn finish(&mut self, decl: &WeightDecl) -> Result<(), ExecError> {
+        self.blocks.check(decl)?;
+        if let (Packed::I8(m), Ok(tail)) = (&mut self.packed, self.blocks.tail().try_into()) {
+            m.finish(f32::from_le_bytes(tail));
+        }
+        Ok(())
     }
 }
 

@@ -85,7 +85,9 @@ impl Plan {
                     place[id.0] = place[operands[0].0];
                     continue;
                 }
-                Op::Append { state } => place[id.0] = Source::State(state),
+                Op::Append { state } | Op::Store { state } | Op::Recall { state } => {
+                    place[id.0] = Source::State(state);
+                }
                 // Slots are given out below; until then a node's slot is its own number.
                 _ => place[id.0] = Source::Slot(id.0),
             }

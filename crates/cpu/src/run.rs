@@ -2,12 +2,13 @@
 
 use glassformer_graph::lower::lengths_and_bias;
 use glassformer_graph::{
-    Binary, Bindings, ExecError, Graph, Mask, NodeId, Op, Run, TableId, TapPolicy, Tensor, Unary,
-    WeightId,
+    Binary, Bindings, Dim, ExecError, Graph, Mask, NodeId, Op, Precision, Run, Symbol, TableId,
+    TapPolicy, Tensor, Unary, WeightId,
 };
 
-use crate::executor::CpuExecutor;
+use crate::executor::{CpuExecutor, Selected};
 use crate::kernels::{self, AttentionShape, Scoring};
+use crate::packed::Packed;
 use crate::plan::{Plan, Source, Step, Work};
 use crate::session::Session;
 
@@ -19,8 +20,9 @@ pub(crate) struct Steps<'a> {
     run: &'a Run<'a>,
     bindings: Bindings,
     session: &'a mut Session,
-    /// The node whose value the executor's activations were prepared from.
-    prepared: Option<NodeId>,
+    /// The node whose value the executor's activations were prepared from, and the bits of the
+    /// multiplier they were rounded with, if the weights came with one.
+    prepared: Option<(NodeId, Option<u32>)>,
 }
 
 impl<'a> Steps<'a> {
@@ -56,11 +58,14 @@ impl<'a> Steps<'a> {
 
     fn one(&mut self, exec: &mut CpuExecutor, step: &Step) -> Result<()> {
         let node = self.graph.node(step.node);
-        if let Op::Append { state } = node.op {
-            if let Source::Slot(slot) = step.sources[0] {
+        match (&node.op, step.sources.first()) {
+            (&Op::Append { state }, Some(&Source::Slot(slot))) => {
                 self.session.append(state, &exec.slots[slot]);
             }
-            return Ok(());
+            (&Op::Store { state }, Some(&Source::Slot(slot))) => {
+                self.session.store(state, &exec.slots[slot]);
+            }
+            _ => {}
         }
         let Source::Slot(target) = step.target else {
             return Ok(());
@@ -81,8 +86,23 @@ impl<'a> Steps<'a> {
     fn compute(&mut self, exec: &mut CpuExecutor, step: &Step, out: &mut [f32]) -> Result<()> {
         let node = self.graph.node(step.node);
         let op = &node.op;
-        if let Op::Linear { weight, bias } = *op {
-            return self.linear(exec, step, (weight, bias), out);
+        match *op {
+            Op::Linear { weight, bias } => return self.linear(exec, step, (weight, bias), out),
+            Op::LinearRows { weight, bias } => {
+                return self.linear_rows(exec, step, (weight, bias), out);
+            }
+            Op::Recur { state } => {
+                let (Source::Slot(gate), Source::Slot(x)) = (step.sources[0], step.sources[1])
+                else {
+                    return Ok(());
+                };
+                let dims = self.bound(step.node);
+                let cell = self.session.state_mut(state);
+                let (gate, x) = (&exec.slots[gate], &exec.slots[x]);
+                kernels::recur(gate, x, cell, [dims[1], dims[2]], out);
+                return Ok(());
+            }
+            _ => {}
         }
         let value = |i: usize| self.value(exec, step.sources[i]);
         match (&step.work, op) {
@@ -173,6 +193,26 @@ impl<'a> Steps<'a> {
                 let shape = self.bound(step.operands[0]);
                 kernels::pool(value(0), lengths, *pool, [shape[1], shape[2]], out);
             }
+            (Work::Op, Op::Unary(Unary::Relu)) => kernels::relu(value(0), out),
+            (Work::Op, Op::Unary(Unary::Sigmoid)) => kernels::sigmoid(value(0), out),
+            (Work::Op, Op::Scale { factor }) => kernels::scale(value(0), *factor, out),
+            (Work::Op, Op::Positions { table }) => {
+                let dims = node.shape.bind(&self.bindings);
+                let first = match node.shape.0[1] {
+                    Dim::Symbol(Symbol::SourceLen) => 0,
+                    _ => self.bindings.past_len(),
+                };
+                let table = &exec.model.tables[table.0].data;
+                kernels::positions(value(0), table, dims[1], first, dims[2], out);
+            }
+            (Work::Op, Op::ZeroStart) => {
+                out.copy_from_slice(value(0));
+                if self.bindings.past_len() == 0 {
+                    let dims = node.shape.bind(&self.bindings);
+                    let sequences = out.chunks_exact_mut((dims[1] * dims[2]).max(1));
+                    sequences.for_each(|sequence| sequence[..dims[2]].fill(0.0));
+                }
+            }
             (Work::Op, Op::Binary(Binary::Add)) => kernels::add(value(0), value(1), out),
             (Work::Op, Op::Binary(Binary::Mul)) => kernels::mul(value(0), value(1), out),
             (Work::Op, Op::SelectRows) => {
@@ -190,7 +230,15 @@ impl<'a> Steps<'a> {
             // These have no step of their own: they are places, or handled above.
             (
                 Work::Op,
-                Op::Input | Op::Values | Op::Reshape | Op::Append { .. } | Op::Linear { .. },
+                Op::Input
+                | Op::Values
+                | Op::Reshape
+                | Op::Append { .. }
+                | Op::Store { .. }
+                | Op::Recall { .. }
+                | Op::Recur { .. }
+                | Op::Linear { .. }
+                | Op::LinearRows { .. },
             ) => {}
         }
         Ok(())
@@ -203,19 +251,72 @@ impl<'a> Steps<'a> {
         (weight, bias): (WeightId, Option<WeightId>),
         out: &mut [f32],
     ) -> Result<()> {
-        let source = step.operands[0];
-        let Source::Slot(slot) = step.sources[0] else {
+        if !self.prepare(exec, step, weight) {
             return Ok(());
-        };
-        let width = self.graph.node(source).shape.width().unwrap_or(1);
-        if self.prepared != Some(source) {
-            let precision = exec.precision;
-            exec.activations
-                .prepare(&exec.slots[slot], width, precision);
-            self.prepared = Some(source);
         }
         let bias = bias.map(|bias| exec.weight(bias).vector());
         kernels::linear(exec.weight(weight), bias, &exec.activations, out);
+        Ok(())
+    }
+
+    /// Makes the executor's activations of a product's input, unless they are its already.
+    fn prepare(&mut self, exec: &mut CpuExecutor, step: &Step, weight: WeightId) -> bool {
+        let source = step.operands[0];
+        let Source::Slot(slot) = step.sources[0] else {
+            return false;
+        };
+        let rounding = match exec.weight(weight) {
+            Packed::I8(matrix) if exec.precision == Precision::Fast => matrix.rounding,
+            _ => None,
+        };
+        let key = (source, rounding.map(f32::to_bits));
+        if self.prepared != Some(key) {
+            let width = self.graph.node(source).shape.width().unwrap_or(1);
+            let (x, precision) = (&exec.slots[slot], exec.precision);
+            match rounding {
+                Some(multiplier) => exec.activations.round(x, width, multiplier),
+                None => exec.activations.prepare(x, width, precision),
+            }
+            self.prepared = Some(key);
+        }
+        true
+    }
+
+    fn linear_rows(
+        &mut self,
+        exec: &mut CpuExecutor,
+        step: &Step,
+        (weight, bias): (WeightId, Option<WeightId>),
+        out: &mut [f32],
+    ) -> Result<()> {
+        let words = self.graph.input(self.run, step.operands[1])?;
+        if !self.prepare(exec, step, weight) {
+            return Ok(());
+        }
+        let here = |selected: &Selected| selected.weight == weight && selected.words == words;
+        let found = exec.selected.iter().position(here);
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let rows = exec.weight(weight).select(words)?;
+                let of = |bias: WeightId| {
+                    let bias = exec.weight(bias).vector();
+                    words.iter().map(|&word| bias[word as usize]).collect()
+                };
+                let bias = bias.map(of);
+                let words = words.to_vec();
+                exec.selected.retain(|selected| selected.weight != weight);
+                exec.selected.push(Selected {
+                    weight,
+                    words,
+                    rows,
+                    bias,
+                });
+                exec.selected.len() - 1
+            }
+        };
+        let Selected { rows, bias, .. } = &exec.selected[found];
+        kernels::linear(rows, bias.as_deref(), &exec.activations, out);
         Ok(())
     }
 
@@ -268,11 +369,12 @@ impl<'a> Steps<'a> {
             self.bound(step.operands[key]),
         );
         let kv_stride = match step.sources[key] {
-            Source::State(_) => self.session.capacity,
+            Source::State(state) => self.session.stride(state).unwrap_or(k[1]),
             _ => k[1],
         };
         AttentionShape {
             batch: q[0],
+            kv_batch: k[0],
             q_len: q[1],
             kv_len: k[1],
             kv_stride,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use glassformer_graph::{ExecError, Model, NodeId, StateId, TapPolicy, Tensor};
+use glassformer_graph::{ExecError, Model, NodeId, StateId, StateKind, TapPolicy, Tensor};
 
 /// Positions by which a state grows.
 const STEP: usize = 256;
@@ -14,9 +14,13 @@ pub struct Session {
     pub(crate) len: usize,
     max_len: usize,
     pub(crate) capacity: usize,
+    /// Positions of the source that states of the source hold.
+    pub(crate) source_len: usize,
+    kinds: Vec<StateKind>,
     /// Elements of one row of each state.
     widths: Vec<usize>,
-    /// `[batch, capacity, width]` each.
+    /// `[batch, capacity, width]` of a sequence, `[batch, width]` of a recurrent state,
+    /// `[1, source_len, width]` of the source.
     states: Vec<Vec<f32>>,
     kept: HashMap<(String, NodeId), Kept>,
 }
@@ -34,12 +38,19 @@ impl Session {
             .iter()
             .map(|s| s.row.iter().product())
             .collect();
+        let kinds: Vec<StateKind> = model.states.iter().map(|s| s.kind).collect();
+        let first = |(kind, width): (&StateKind, &usize)| match kind {
+            StateKind::Recurrent => vec![0.0; batch * width],
+            StateKind::Sequence | StateKind::Source => Vec::new(),
+        };
         Self {
             batch,
+            source_len: 0,
             len: 0,
             max_len: model.max_len().map_or(max_len, |max| max.min(max_len)),
             capacity: 0,
-            states: vec![Vec::new(); widths.len()],
+            states: kinds.iter().zip(&widths).map(first).collect(),
+            kinds,
             widths,
             kept: HashMap::new(),
         }
@@ -74,6 +85,9 @@ impl Session {
         // One state at a time, so that both copies of only one are in memory. Should memory run
         // out half-way, the grown ones are cut back to what the others still have.
         for i in 0..self.states.len() {
+            if self.kinds[i] != StateKind::Sequence {
+                continue;
+            }
             match grow((&self.states[i], &self.widths[i])) {
                 Ok(grown) => self.states[i] = grown,
                 Err(error) => {
@@ -88,7 +102,11 @@ impl Session {
 
     /// Takes the first `count` states back from `grown` positions to the capacity of the others.
     fn shrink(&mut self, count: usize, grown: usize) {
-        for (state, &width) in self.states.iter_mut().zip(&self.widths).take(count) {
+        let states = self.states.iter_mut().zip(&self.widths).zip(&self.kinds);
+        for ((state, &width), kind) in states.take(count) {
+            if *kind != StateKind::Sequence {
+                continue;
+            }
             for b in 1..self.batch {
                 let from = b * grown * width;
                 let used = from..from + self.len * width;
@@ -109,20 +127,75 @@ impl Session {
         }
     }
 
+    /// Replaces what belongs to the source, `x [1, source_len, width]`.
+    pub(crate) fn store(&mut self, state: StateId, x: &[f32]) {
+        let target = &mut self.states[state.0];
+        target.clear();
+        target.extend_from_slice(x);
+    }
+
     pub(crate) fn state(&self, state: StateId) -> &[f32] {
         &self.states[state.0]
     }
 
-    /// The first `len` positions, `[batch, len, width]`.
+    pub(crate) fn state_mut(&mut self, state: StateId) -> &mut [f32] {
+        &mut self.states[state.0]
+    }
+
+    /// Rows between the positions of one sequence and the next, if the state is one of sequences.
+    pub(crate) fn stride(&self, state: StateId) -> Option<usize> {
+        (self.kinds[state.0] == StateKind::Sequence).then_some(self.capacity)
+    }
+
+    /// The first `len` positions, `[batch, len, width]`; all of another state than a sequence.
     pub(crate) fn state_rows(&self, state: StateId, len: usize) -> Vec<f32> {
+        if self.kinds[state.0] != StateKind::Sequence {
+            return self.states[state.0].clone();
+        }
         let width = self.widths[state.0];
         let rows = |b: usize| &self.states[state.0][b * self.capacity * width..][..len * width];
         (0..self.batch).flat_map(rows).copied().collect()
     }
 
-    pub(crate) fn truncate(&mut self, len: usize) {
+    pub(crate) fn truncate(&mut self, len: usize) -> Result<(), ExecError> {
+        let recurrent = self.kinds.contains(&StateKind::Recurrent);
+        if recurrent && 0 < len && len < self.len {
+            return Err(ExecError::CannotTruncate);
+        }
+        if len == 0 {
+            let states = self.states.iter_mut().zip(&self.kinds);
+            for (state, _) in states.filter(|(_, kind)| **kind == StateKind::Recurrent) {
+                state.fill(0.0);
+            }
+        }
         self.len = self.len.min(len);
         self.kept.clear();
+        Ok(())
+    }
+
+    /// Makes sequence `i` go on from what sequence `from[i]` was.
+    pub(crate) fn reorder(&mut self, from: &[u32]) -> Result<(), ExecError> {
+        if let Some(&bad) = from.iter().find(|&&i| i as usize >= self.batch) {
+            let (what, index, len) = ("Sequence", bad as usize, self.batch);
+            return Err(ExecError::OutOfRange { what, index, len });
+        }
+        for (i, kind) in self.kinds.iter().enumerate() {
+            // Of a sequence: its room and how much of it is used.
+            let (room, used) = match kind {
+                StateKind::Sequence => (self.capacity * self.widths[i], self.len * self.widths[i]),
+                StateKind::Recurrent => (self.widths[i], self.widths[i]),
+                StateKind::Source => continue,
+            };
+            // The old rows are read while the new are written: two buffers, one a state at a time.
+            let mut ordered = vec![0.0; from.len() * room];
+            for (to, &from) in from.iter().enumerate() {
+                let source = &self.states[i][from as usize * room..][..used];
+                ordered[to * room..][..used].copy_from_slice(source);
+            }
+            self.states[i] = ordered;
+        }
+        self.batch = from.len();
+        Ok(())
     }
 
     /// Forgets what earlier runs of this entry kept, except what is appended.
@@ -162,6 +235,7 @@ mod tests {
             name: name.into(),
             row: vec![1, width],
             max_len: 1000,
+            kind: StateKind::Sequence,
         };
         let model = Model {
             states: vec![state("a", 2), state("b", 3)],

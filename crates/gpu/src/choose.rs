@@ -133,6 +133,8 @@ pub(crate) const ONE_TOKEN: Bindings = Bindings {
     query_len: 1,
     kv_len: 1,
     rows: 1,
+    source_len: 0,
+    candidates: 0,
 };
 
 impl Chooser {

@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use glassformer_graph::{
     Backend, Bindings, Choice, Choosing, Counts, Encoding, ExecError, Executor, Graph, LocalFuture,
-    Model, NodeId, Precision, Run, Select, SessionId, Tap, Tensor, WeightId, part,
+    Model, NodeId, Precision, Run, Select, SessionId, StateDecl, StateKind, Tap, Tensor, WeightId,
+    part,
 };
 
 use crate::choose::Chooser;
@@ -137,6 +138,12 @@ impl Executor for GpuExecutor {
             let (what, index) = ("Weight", encodings.len());
             let len = model.weights.len();
             return Err(ExecError::OutOfRange { what, index, len });
+        }
+        // Sources, recurrent states and bytes with one scale have no shaders yet.
+        let sequences = |state: &StateDecl| state.kind == StateKind::Sequence;
+        if encodings.contains(&Encoding::I8) || !model.states.iter().all(sequences) {
+            let (backend, what) = (self.backend().name(), "run models that translate yet");
+            return Err(ExecError::Unsupported { backend, what });
         }
         self.store = Some(Store::new(&self.gpu, &model, encodings)?);
         self.model = model;
@@ -270,6 +277,7 @@ impl Executor for GpuExecutor {
             query_len: 1,
             kv_len: 1,
             rows: 1,
+            ..Bindings::default()
         };
         let key = self.key(graph, entry, taps, self.sizes(&one))?;
         Ok(self.lower(graph, &key)?.describe(graph))

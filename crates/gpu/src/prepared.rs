@@ -105,6 +105,7 @@ impl Prepared {
             query_len,
             kv_len,
             rows,
+            ..
         } = *bindings;
         let lengths: [usize; RUN_WORDS] = [
             bindings.past_len(),

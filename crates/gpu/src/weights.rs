@@ -33,6 +33,8 @@ impl Format {
             Encoding::Q8_0 => Self::Q8,
             Encoding::F16 => Self::F16,
             Encoding::F32 | Encoding::BF16 => Self::F32,
+            // Refused before: see `GpuExecutor::load`.
+            Encoding::I8 => Self::F32,
         }
     }
 

@@ -10,6 +10,8 @@ pub struct BlockStream {
     carry: Vec<u8>,
     got: usize,
     expected: usize,
+    /// Bytes behind the last block that have come.
+    tail: Vec<u8>,
 }
 
 impl BlockStream {
@@ -22,12 +24,18 @@ impl BlockStream {
             got: 0,
             // A shape that is no whole number of blocks never becomes complete.
             expected: encoding.bytes_for(elements).unwrap_or(usize::MAX),
+            tail: Vec::new(),
         }
     }
 
     /// How the file stores it.
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// What has come of the bytes behind the last block ([`Encoding::tail_bytes`]).
+    pub fn tail(&self) -> &[u8] {
+        &self.tail
     }
 
     /// Takes the next bytes and hands on whole blocks: the index of the first and their bytes.
@@ -43,8 +51,18 @@ impl BlockStream {
         if bytes.len() > self.expected - self.got {
             return Err(self.incomplete(decl, self.got.saturating_add(bytes.len())));
         }
+        let body = self.expected - self.encoding.tail_bytes();
+        let (now, tail) = bytes.split_at(bytes.len().min(body.saturating_sub(self.got)));
+        self.got += tail.len();
+        self.tail.extend_from_slice(tail);
+        bytes = now;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // The tail is counted already.
+        let got = self.got - tail.len();
         let size = self.encoding.block_bytes();
-        let mut block = (self.got - self.carry.len()) / size;
+        let mut block = (got - self.carry.len()) / size;
         self.got += bytes.len();
         if !self.carry.is_empty() {
             let missing = (size - self.carry.len()).min(bytes.len());

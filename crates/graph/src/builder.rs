@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     Binary, Dim, Graph, GraphError, Mask, Model, Node, NodeId, Op, Role, RopeLayout, Shape,
-    StateDecl, StateId, Symbol, TableDecl, TableId, Unary, WeightDecl, WeightId,
+    StateDecl, StateId, StateKind, Symbol, TableDecl, TableId, Unary, WeightDecl, WeightId,
 };
 
 type Result<T, E = GraphError> = std::result::Result<T, E>;
@@ -54,17 +54,35 @@ impl Builder {
 
     /// Declares a state of rows `[kv_heads, head_dim]`.
     pub fn state(&mut self, name: impl Into<String>, row: &[usize], max_len: usize) -> StateId {
+        self.state_of(StateKind::Sequence, name, row, max_len)
+    }
+
+    /// Declares a state of this kind: rows `[kv_heads, head_dim]`, or `[hidden]` of a recurrent one.
+    pub fn state_of(
+        &mut self,
+        kind: StateKind,
+        name: impl Into<String>,
+        row: &[usize],
+        max_len: usize,
+    ) -> StateId {
         self.model.states.push(StateDecl {
             name: name.into(),
             row: row.to_vec(),
             max_len,
+            kind,
         });
         StateId(self.model.states.len() - 1)
     }
 
+    /// Says that the file of `matrix` holds, as the weight `[1]` `multiplier`, what its inputs are
+    /// multiplied by before they are rounded.
+    pub fn rounds(&mut self, matrix: WeightId, multiplier: WeightId) {
+        self.model.rounding.push((matrix, multiplier));
+    }
+
     /// Ids given by the caller.
-    pub fn input(&mut self, name: &str, dims: &[Symbol]) -> Result<NodeId> {
-        let shape = Shape::new(dims.iter().copied().map(Dim::from));
+    pub fn input<D: Copy + Into<Dim>>(&mut self, name: &str, dims: &[D]) -> Result<NodeId> {
+        let shape = Shape::new(dims.iter().copied().map(Into::into));
         self.push(name, Op::Input, vec![], shape)
     }
 
@@ -154,6 +172,104 @@ impl Builder {
         self.push(name, Op::Linear { weight, bias }, vec![x], Shape(dims))
     }
 
+    /// See [`Op::LinearRows`].
+    pub fn linear_rows(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        words: NodeId,
+        weight: WeightId,
+        bias: Option<WeightId>,
+    ) -> Result<NodeId> {
+        let [rows, cols] = self.matrix(name, weight)?;
+        let (shape, words_shape) = (self.shape(x), self.shape(words));
+        let [count] = *words_shape.0.as_slice() else {
+            let reason = format!("{words_shape} is no list of rows");
+            return Err(self.misfit(name, reason));
+        };
+        if shape.width() != Some(cols) {
+            return Err(self.misfit(name, format!("a matrix of {cols} columns meets {shape}")));
+        }
+        let mut dims = shape.leading().to_vec();
+        dims.push(count);
+        if let Some(bias) = bias {
+            self.vector(name, bias, Some(rows))?;
+        }
+        let op = Op::LinearRows { weight, bias };
+        self.push(name, op, vec![x, words], Shape(dims))
+    }
+
+    /// See [`Op::Scale`].
+    pub fn scale(&mut self, name: &str, x: NodeId, factor: f32) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        self.push(name, Op::Scale { factor }, vec![x], shape)
+    }
+
+    /// See [`Op::Positions`].
+    pub fn positions(&mut self, name: &str, x: NodeId, table: TableId) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        let table_shape = &self.model.tables[table.0].shape;
+        let along = [Symbol::QueryLen, Symbol::SourceLen].map(Dim::from);
+        let fits = matches!((&table_shape[..], &shape.0[..]),
+            ([_, width], [_, len, Dim::Fixed(n)]) if width == n && along.contains(len));
+        if !fits {
+            let reason = format!("a table of positions {table_shape:?} meets {shape}");
+            return Err(self.misfit(name, reason));
+        }
+        self.push(name, Op::Positions { table }, vec![x], shape)
+    }
+
+    /// See [`Op::ZeroStart`].
+    pub fn zero_start(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        let shape = self.shape(x).clone();
+        let run = [Symbol::Batch, Symbol::QueryLen].map(Dim::from);
+        if shape.0.len() != 3 || !shape.0.starts_with(&run) {
+            return Err(self.misfit(name, format!("{shape} is not [batch, q_len, hidden]")));
+        }
+        self.push(name, Op::ZeroStart, vec![x], shape)
+    }
+
+    /// See [`Op::Recur`].
+    pub fn recur(&mut self, name: &str, [gate, x]: [NodeId; 2], state: StateId) -> Result<NodeId> {
+        let decl = &self.model.states[state.0];
+        let mut expected = vec![Symbol::Batch.into(), Symbol::QueryLen.into()];
+        expected.extend(decl.row.iter().map(|&n| Dim::Fixed(n)));
+        let fits = decl.kind == StateKind::Recurrent && decl.row.len() == 1;
+        if !fits || self.shape(gate).0 != expected || self.shape(x).0 != expected {
+            let (gate, x) = (self.shape(gate), self.shape(x));
+            let reason = format!("a gate {gate} and {x} meet the state {}", decl.name);
+            return Err(self.misfit(name, reason));
+        }
+        self.push(name, Op::Recur { state }, vec![gate, x], Shape(expected))
+    }
+
+    /// See [`Op::Store`].
+    pub fn store(&mut self, name: &str, x: NodeId, state: StateId) -> Result<NodeId> {
+        let expected = self.source_shape(name, state)?;
+        if *self.shape(x) != expected {
+            return Err(self.misfit(name, format!("{} is not {expected}", self.shape(x))));
+        }
+        self.push(name, Op::Store { state }, vec![x], expected)
+    }
+
+    /// See [`Op::Recall`].
+    pub fn recall(&mut self, name: &str, state: StateId) -> Result<NodeId> {
+        let shape = self.source_shape(name, state)?;
+        self.push(name, Op::Recall { state }, vec![], shape)
+    }
+
+    /// What a state of the source holds.
+    fn source_shape(&self, name: &str, state: StateId) -> Result<Shape> {
+        let decl = &self.model.states[state.0];
+        if decl.kind != StateKind::Source {
+            let reason = format!("the state {} does not belong to the source", decl.name);
+            return Err(self.misfit(name, reason));
+        }
+        let mut dims = vec![Dim::Fixed(1), Symbol::SourceLen.into()];
+        dims.extend(decl.row.iter().map(|&n| Dim::Fixed(n)));
+        Ok(Shape(dims))
+    }
+
     /// Splits the last axis into `[parts, width / parts]`.
     pub fn split(&mut self, name: &str, x: NodeId, parts: usize) -> Result<NodeId> {
         let shape = self.shape(x);
@@ -201,7 +317,7 @@ impl Builder {
         let decl = &self.model.states[state.0];
         let mut expected = vec![Symbol::Batch.into(), Symbol::QueryLen.into()];
         expected.extend(decl.row.iter().map(|&n| Dim::Fixed(n)));
-        if self.shape(x).0 != expected {
+        if self.shape(x).0 != expected || decl.kind != StateKind::Sequence {
             let reason = format!("{} is not {}", self.shape(x), Shape(expected));
             return Err(self.misfit(name, reason));
         }
@@ -283,7 +399,7 @@ impl Builder {
         for (place, input) in inputs.iter().enumerate() {
             let fits = match (&self.nodes[input.0].op, op, place) {
                 (Op::Input, Op::Embedding { .. }, 0)
-                | (Op::Input, Op::SelectRows | Op::Pool(_), 1) => true,
+                | (Op::Input, Op::SelectRows | Op::LinearRows { .. } | Op::Pool(_), 1) => true,
                 (_, Op::Pool(_), 1) => false,
                 (Op::Values, ..) => matches!(op, Op::Unfold(_)),
                 (
@@ -294,9 +410,15 @@ impl Builder {
                     },
                     2,
                 ) => *given == Op::Input,
-                (Op::Input, ..) | (_, Op::Embedding { .. }, 0) | (_, Op::SelectRows, 1) => false,
-                (Op::Append { .. }, Op::AttentionScores { .. } | Op::AttentionContext, 1) => true,
-                (Op::Append { .. }, ..) => false,
+                (Op::Input, ..)
+                | (_, Op::Embedding { .. }, 0)
+                | (_, Op::SelectRows | Op::LinearRows { .. }, 1) => false,
+                (
+                    Op::Append { .. } | Op::Recall { .. },
+                    Op::AttentionScores { .. } | Op::AttentionContext,
+                    1,
+                ) => true,
+                (Op::Append { .. } | Op::Store { .. } | Op::Recall { .. }, ..) => false,
                 _ => true,
             };
             if !fits {
@@ -332,6 +454,11 @@ impl Builder {
             reason,
         }
     }
+}
+
+/// Whether a batch of queries can read these keys: its own, or those of the one source.
+fn shares(batch: &Dim, of: &Dim) -> bool {
+    batch == of || *of == Dim::Fixed(1)
 }
 
 mod attention;

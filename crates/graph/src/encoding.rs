@@ -23,10 +23,13 @@ pub enum Encoding {
     Q4_0,
     /// `w = d·q + m`, `q` in 0..16: 20 bytes a block, nibbles as in `Q4_0`.
     Q4_1,
+    /// `w = q / m`, `q` a signed byte and `m` one f32 for the whole tensor, which follows the last
+    /// byte: Marian's `intgemm8`.
+    I8,
 }
 
 impl Encoding {
-    /// Every encoding.
+    /// Every encoding that is blocks and nothing else.
     pub const ALL: [Self; 6] = [
         Self::F32,
         Self::F16,
@@ -39,7 +42,7 @@ impl Encoding {
     /// Elements that are stored together: 1 or [`BLOCK`].
     pub const fn block_len(self) -> usize {
         match self {
-            Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::F32 | Self::F16 | Self::BF16 | Self::I8 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 => BLOCK,
         }
     }
@@ -52,6 +55,15 @@ impl Encoding {
             Self::Q8_0 => 34,
             Self::Q4_0 => 18,
             Self::Q4_1 => 20,
+            Self::I8 => 1,
+        }
+    }
+
+    /// Bytes behind the last block, which belong to the whole tensor.
+    pub const fn tail_bytes(self) -> usize {
+        match self {
+            Self::I8 => 4,
+            _ => 0,
         }
     }
 
@@ -60,7 +72,10 @@ impl Encoding {
         if !elements.is_multiple_of(self.block_len()) {
             return None;
         }
-        (elements / self.block_len()).checked_mul(self.block_bytes())
+        match (elements / self.block_len()).checked_mul(self.block_bytes()) {
+            Some(bytes) => bytes.checked_add(self.tail_bytes()),
+            None => None,
+        }
     }
 }
 
@@ -73,6 +88,7 @@ impl fmt::Display for Encoding {
             Self::Q8_0 => "Q8_0",
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
+            Self::I8 => "I8",
         })
     }
 }

@@ -124,6 +124,17 @@ pub enum ExecError {
     /// The device is gone, with everything on it.
     #[error("The connection to the GPU was lost.")]
     DeviceLost,
+    /// The session remembers only its last position.
+    #[error("What was written cannot be taken back in this model: it keeps no earlier positions.")]
+    CannotTruncate,
+    /// The backend lacks something that the model needs.
+    #[error("The {backend} backend cannot {what}.")]
+    Unsupported {
+        /// Which.
+        backend: &'static str,
+        /// What was asked for.
+        what: &'static str,
+    },
     /// Not enough memory for what was asked.
     #[error("There is not enough memory: {bytes} more bytes were needed.")]
     OutOfMemory {
@@ -331,7 +342,21 @@ pub trait Executor {
     fn fork(&mut self, session: SessionId) -> Result<SessionId, ExecError>;
 
     /// Forgets all but the first `len` positions.
+    ///
+    /// # Errors
+    /// If the session does not exist, or keeps a recurrent state and is to lose some positions but not
+    /// all ([`Model::can_truncate`]).
     fn truncate(&mut self, session: SessionId, len: usize) -> Result<(), ExecError>;
+
+    /// Makes sequence `i` of the session go on from what sequence `from[i]` was; there are as many as
+    /// `from` is long afterwards. What belongs to the source stays as it is.
+    ///
+    /// # Errors
+    /// If one does not exist, or the backend cannot.
+    fn reorder(&mut self, _: SessionId, _from: &[u32]) -> Result<(), ExecError> {
+        let (backend, what) = (self.backend().name(), "go on from chosen sequences");
+        Err(ExecError::Unsupported { backend, what })
+    }
 
     /// Frees a session; unknown ones are ignored.
     fn close(&mut self, session: SessionId);

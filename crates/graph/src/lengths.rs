@@ -4,7 +4,8 @@ use crate::{Bindings, Dim, ExecError, Graph, Mask, Model, NodeId, Op, Pool, Run,
 
 impl Graph {
     /// Finds the lengths of a run from its inputs, for a session of `batch` sequences that holds
-    /// `past` positions.
+    /// `past` positions. The length of a source that the session holds already is not among the
+    /// inputs: whoever keeps the session adds it.
     ///
     /// # Errors
     /// If an input is missing or its length does not fit its shape.
@@ -44,11 +45,13 @@ impl Graph {
             match open {
                 Some(Symbol::QueryLen) => bindings.query_len = len / known,
                 Some(Symbol::Rows) => bindings.rows = len / known,
+                Some(Symbol::SourceLen) => bindings.source_len = len / known,
+                Some(Symbol::Candidates) => bindings.candidates = len / known,
                 Some(_) => return Err(misfit()),
                 None if len != known => return Err(misfit()),
                 None => {}
             }
-            if open == Some(Symbol::QueryLen) && len == 0 {
+            if matches!(open, Some(Symbol::QueryLen | Symbol::SourceLen)) && len == 0 {
                 return Err(misfit());
             }
         }
@@ -87,6 +90,20 @@ impl Graph {
                 Op::Embedding { weight } => {
                     let ids = self.input(run, node.inputs[0])?;
                     check_range("Token", ids, model.weights[weight.0].shape[0])?;
+                }
+                Op::LinearRows { weight, .. } => {
+                    let words = self.input(run, node.inputs[1])?;
+                    check_range("Word", words, model.weights[weight.0].shape[0])?;
+                }
+                Op::Positions { table } => {
+                    let wanted = match node.shape.0[1] {
+                        Dim::Symbol(Symbol::SourceLen) => bindings.source_len,
+                        _ => bindings.kv_len,
+                    };
+                    let max = model.tables[table.0].shape[0];
+                    if wanted > max {
+                        return Err(ExecError::ContextFull { wanted, max });
+                    }
                 }
                 Op::SelectRows => {
                     let rows = self.input(run, node.inputs[1])?;

@@ -26,8 +26,8 @@ pub use exec::{
 };
 pub use kept::{AT_ONE, KEPT, KeptLogits, LOG_SUMS, LogSum, inverse_temperature, largest};
 pub use model::{
-    Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, TableDecl, TableId, WeightDecl,
-    WeightId,
+    Graph, Model, Node, NodeId, Role, Stack, StateDecl, StateId, StateKind, TableDecl, TableId,
+    WeightDecl, WeightId,
 };
 pub use op::{Binary, MASKED, Mask, Op, Pool, RopeLayout, Unary, Unfold};
 pub use shape::{Bindings, Dim, Shape, Symbol};

@@ -40,16 +40,32 @@ pub struct TableDecl {
     pub data: Vec<f32>,
 }
 
-/// What a session remembers of one attention: a sequence of rows that grows as positions are
-/// appended and can be cut back, `[batch, kv_len, kv_heads, head_dim]`.
+/// How a state grows and what can be done with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum StateKind {
+    /// A sequence of rows that grows as positions are appended and can be cut back,
+    /// `[batch, kv_len, kv_heads, head_dim]`.
+    #[default]
+    Sequence,
+    /// One row of each sequence, replaced at each position, `[batch, hidden]`. It cannot be cut back:
+    /// what was before is forgotten, so whoever wants it back forks the session first.
+    Recurrent,
+    /// Rows of the source, written at once and shared by the batch,
+    /// `[1, source_len, kv_heads, head_dim]`.
+    Source,
+}
+
+/// What a session remembers between runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateDecl {
     /// For people.
     pub name: String,
-    /// `[kv_heads, head_dim]`.
+    /// `[kv_heads, head_dim]`, or `[hidden]` of a recurrent state.
     pub row: Vec<usize>,
     /// Most positions.
     pub max_len: usize,
+    /// How it grows.
+    pub kind: StateKind,
 }
 
 /// Which attention of a model a node belongs to.
@@ -189,8 +205,14 @@ impl Graph {
 
     /// Whether running it makes the session's state longer.
     pub fn appends(&self) -> bool {
-        let appends = |node: &Node| matches!(node.op, Op::Append { .. });
+        let appends = |node: &Node| matches!(node.op, Op::Append { .. } | Op::Recur { .. });
         self.nodes.iter().any(appends)
+    }
+
+    /// Whether running it gives the session another source.
+    pub fn stores(&self) -> bool {
+        let stores = |node: &Node| matches!(node.op, Op::Store { .. });
+        self.nodes.iter().any(stores)
     }
 
     /// Whether any shape depends on this dimension.
@@ -210,12 +232,21 @@ pub struct Model {
     pub states: Vec<StateDecl>,
     /// By name: `decode`, `encode`, `text`, `image`.
     pub entries: BTreeMap<String, Graph>,
+    /// Matrices whose file says how their inputs are to be rounded in `fast` precision: the matrix and
+    /// a weight `[1]`, the number that inputs are multiplied by before they are rounded to bytes.
+    pub rounding: Vec<(WeightId, WeightId)>,
 }
 
 impl Model {
     /// Most positions a session can hold, or `None` if the model keeps no state.
     pub fn max_len(&self) -> Option<usize> {
         self.states.iter().map(|state| state.max_len).min()
+    }
+
+    /// Whether sessions can be cut back to any length.
+    pub fn can_truncate(&self) -> bool {
+        let recurrent = |state: &StateDecl| state.kind == StateKind::Recurrent;
+        !self.states.iter().any(recurrent)
     }
 
     /// The entry of this name.

@@ -2,7 +2,7 @@
 //! that everything between input and answer has a name and can be looked at.
 //!
 //! Axes, outermost first: `batch`, `q_len` (positions of this run), `kv_len` (positions in the
-//! state), `heads`, `kv_heads` (divides `heads`; query head `h` reads key head
+//! state), `source_len` (positions of the source, which all sequences of the batch share), `heads`, `kv_heads` (divides `heads`; query head `h` reads key head
 //! `h / (heads / kv_heads)`), `head_dim`, `hidden`.
 
 use crate::{StateId, TableId, WeightId};
@@ -75,6 +75,46 @@ pub enum Op {
         /// Added to each output.
         bias: Option<WeightId>,
     },
+    /// Chosen rows of a [`Op::Linear`]: `x [.., in]`, `words [candidates] → [.., candidates]`; weight
+    /// `[out, in]`, bias `[out]`. What a decoder's shortlist leaves of the output matrix.
+    LinearRows {
+        /// The matrix.
+        weight: WeightId,
+        /// Added to each output.
+        bias: Option<WeightId>,
+    },
+    /// `x · factor`.
+    Scale {
+        /// The same for all.
+        factor: f32,
+    },
+    /// `x + table[position]`, `x [.., positions, hidden]`, table `[positions, hidden]`. A position is
+    /// `past_len + i` on the axis `q_len`, `i` on the axis `source_len`.
+    Positions {
+        /// Uploaded, because WGSL's own sine is not trusted.
+        table: TableId,
+    },
+    /// Zeros at the session's first position, `x` at all others: what Marian's decoders begin with.
+    /// `[batch, q_len, hidden]` to the same.
+    ZeroStart,
+    /// `c[t] = gate[t]·c[t−1] + (1 − gate[t])·x[t]`, the cell of a simpler simple recurrent unit (Kim
+    /// et al. 2019), beginning with the state's and leaving its last there. `gate, x
+    /// [batch, q_len, hidden]` to the same.
+    Recur {
+        /// `[batch, hidden]`, zero at first.
+        state: StateId,
+    },
+    /// Writes a value that belongs to the source into a state, in place of what was there.
+    /// `[1, source_len, kv_heads, head_dim]` to the same.
+    Store {
+        /// The state.
+        state: StateId,
+    },
+    /// What was last stored in a state: `[1, source_len, kv_heads, head_dim]`.
+    Recall {
+        /// The state.
+        state: StateId,
+    },
     /// The same numbers in the same order under another shape.
     Reshape,
     /// Rotary positions (Su et al. 2021): pairs of a head's elements turn by the angle of their
@@ -96,7 +136,8 @@ pub enum Op {
     /// `query [batch, q_len, heads, head_dim]`, `key [batch, kv_len, kv_heads, head_dim]`,
     /// lengths `[batch]` (u32) where the mask is [`Mask::Lengths`], optional bias
     /// `[heads, q_len, kv_len]`, or `[batch, heads, q_len, kv_len]` with one for each sequence
-    /// `→ [batch, heads, q_len, kv_len]`.
+    /// `→ [batch, heads, q_len, kv_len]`. Keys of one source are shared by the batch:
+    /// `key [1, source_len, kv_heads, head_dim]`.
     AttentionScores {
         /// Usually `1 / √head_dim`.
         scale: f32,
@@ -205,6 +246,10 @@ pub enum Unary {
     GeluTanh,
     /// `x / (1 + e^(−1.702·x))` (Hendrycks & Gimpel 2016): CLIP's.
     QuickGelu,
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid,
 }
 
 /// Functions of two numbers.
@@ -231,6 +276,13 @@ impl Op {
             Self::RmsNorm { .. } => "rms_norm",
             Self::LayerNorm { .. } => "layer_norm",
             Self::Linear { .. } => "linear",
+            Self::LinearRows { .. } => "linear_rows",
+            Self::Scale { .. } => "scale",
+            Self::Positions { .. } => "positions",
+            Self::ZeroStart => "zero_start",
+            Self::Recur { .. } => "recur",
+            Self::Store { .. } => "store",
+            Self::Recall { .. } => "recall",
             Self::Reshape => "reshape",
             Self::Rope { .. } => "rope",
             Self::Append { .. } => "append",
@@ -241,6 +293,8 @@ impl Op {
             Self::Unary(Unary::Gelu) => "gelu",
             Self::Unary(Unary::GeluTanh) => "gelu_tanh",
             Self::Unary(Unary::QuickGelu) => "quick_gelu",
+            Self::Unary(Unary::Relu) => "relu",
+            Self::Unary(Unary::Sigmoid) => "sigmoid",
             Self::Binary(Binary::Add) => "add",
             Self::Binary(Binary::Mul) => "mul",
             Self::SelectRows => "select_rows",

@@ -13,11 +13,22 @@ pub enum Symbol {
     KvLen,
     /// Positions whose output is wanted.
     Rows,
+    /// Positions of the source that an encoder reads and a decoder attends to.
+    SourceLen,
+    /// Words of the vocabulary whose logits are wanted.
+    Candidates,
 }
 
 impl Symbol {
     /// All symbols, in the order of [`Bindings`].
-    pub const ALL: [Symbol; 4] = [Self::Batch, Self::QueryLen, Self::KvLen, Self::Rows];
+    pub const ALL: [Symbol; 6] = [
+        Self::Batch,
+        Self::QueryLen,
+        Self::KvLen,
+        Self::Rows,
+        Self::SourceLen,
+        Self::Candidates,
+    ];
 }
 
 impl fmt::Display for Symbol {
@@ -27,6 +38,8 @@ impl fmt::Display for Symbol {
             Self::QueryLen => "q_len",
             Self::KvLen => "kv_len",
             Self::Rows => "rows",
+            Self::SourceLen => "source_len",
+            Self::Candidates => "candidates",
         })
     }
 }
@@ -72,6 +85,10 @@ pub struct Bindings {
     pub kv_len: usize,
     /// [`Symbol::Rows`].
     pub rows: usize,
+    /// [`Symbol::SourceLen`].
+    pub source_len: usize,
+    /// [`Symbol::Candidates`].
+    pub candidates: usize,
 }
 
 impl Bindings {
@@ -82,6 +99,8 @@ impl Bindings {
             Symbol::QueryLen => self.query_len,
             Symbol::KvLen => self.kv_len,
             Symbol::Rows => self.rows,
+            Symbol::SourceLen => self.source_len,
+            Symbol::Candidates => self.candidates,
         }
     }
 

@@ -15,12 +15,14 @@ pub fn bf16_to_f32(bits: u16) -> f32 {
     bf16::from_bits(bits).to_f32()
 }
 
-/// Decodes whole blocks and appends the values to `out`.
+/// Decodes whole blocks, with what follows them in the tensor, and appends the values to `out`.
 pub fn dequantize(
     encoding: Encoding,
     bytes: &[u8],
     out: &mut Vec<f32>,
 ) -> Result<(), WeightsError> {
+    let tail = bytes.len().saturating_sub(encoding.tail_bytes());
+    let (bytes, tail) = bytes.split_at(tail);
     if !bytes.len().is_multiple_of(encoding.block_bytes()) {
         return Err(WeightsError::PartialBlockBytes {
             bytes: bytes.len(),
@@ -49,6 +51,16 @@ pub fn dequantize(
                 let (d, m) = (half_at(block, 0), half_at(block, 2));
                 out.extend(nibbles(&block[4..]).map(|q| d * q + m));
             }
+        }
+        Encoding::I8 => {
+            let scale = chunks::<4>(tail)
+                .next()
+                .map(|&m| 1.0 / f32::from_le_bytes(m));
+            let scale = scale.ok_or(WeightsError::PartialBlockBytes {
+                bytes: bytes.len() + tail.len(),
+                encoding,
+            })?;
+            out.extend(bytes.iter().map(|&q| f32::from(q.cast_signed()) * scale));
         }
     }
     Ok(())

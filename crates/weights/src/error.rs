@@ -10,6 +10,17 @@ pub enum WeightsError {
     /// A GGUF version other than 2 and 3.
     #[error("This is a GGUF file of version {0}; versions 2 and 3 can be read.")]
     Version(u32),
+    /// A Marian file of another version.
+    #[error("This is a Marian file of version {0}; only version 1 can be read.")]
+    MarianVersion(u64),
+    /// A Marian file without its options.
+    #[error(
+        "This Marian file lacks its options (special:model.yml), so the model cannot be built."
+    )]
+    NoOptions,
+    /// A file that should be a shortlist.
+    #[error("The shortlist cannot be read: {0}.")]
+    Shortlist(&'static str),
     /// A GGUF file written for big-endian machines.
     #[error("This GGUF file is big-endian; only little-endian files can be read.")]
     BigEndian,

@@ -204,6 +204,10 @@ fn numbers(random: &mut Random, len: usize, most: f32, encoding: Encoding) -> Ve
                 block(&mut bytes, random, most, encoding);
             }
         }
+        Encoding::I8 => {
+            bytes.extend((0..len).map(|_| random.draw() as u8));
+            bytes.extend((128.0 / most).to_le_bytes());
+        }
     }
     bytes
 }

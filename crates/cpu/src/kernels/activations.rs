@@ -85,6 +85,19 @@ pub struct Activations {
     pub(crate) machine: Option<Machine>,
     /// Beside `quant`, without a machine.
     pub(crate) pairs: Vec<Pairs>,
+    /// Rounded by a multiplier that the file gives.
+    pub(crate) rounded: Rounded,
+}
+
+/// Numbers `x ≈ q / multiplier`, `q` in −127..=127, four columns to a word.
+#[derive(Debug, Default)]
+pub(crate) struct Rounded {
+    /// `max(q, 0)`, `[n, cols / 4]`.
+    pub(crate) plus: Vec<u32>,
+    /// `max(−q, 0)`, `[n, cols / 4]`; empty if nothing is negative.
+    pub(crate) minus: Vec<u32>,
+    /// Without a machine, in place of both: columns (0, 2) and (1, 3).
+    pub(crate) pairs: Vec<[[i16; 2]; 2]>,
 }
 
 impl Default for Activations {
@@ -104,6 +117,39 @@ impl Activations {
             quant: Vec::new(),
             machine,
             pairs: Vec::new(),
+            rounded: Rounded::default(),
+        }
+    }
+
+    /// Takes `[n, cols]` numbers and rounds `multiplier` times each of them to a byte, halves to the
+    /// even neighbour. `cols` is a multiple of four.
+    pub fn round(&mut self, x: &[f32], cols: usize, multiplier: f32) {
+        (self.n, self.cols) = (x.len() / cols.max(1), cols);
+        self.x.clear();
+        self.x.extend_from_slice(x);
+        self.quant.clear();
+        self.sums.clear();
+        let Rounded { plus, minus, pairs } = &mut self.rounded;
+        plus.clear();
+        minus.clear();
+        pairs.clear();
+        let (low, high) = (f32x4::splat(-127.0), f32x4::splat(127.0));
+        let mut any = false;
+        for x in x.as_chunks::<4>().0 {
+            let q = load(x) * f32x4::splat(multiplier);
+            let q = q.max(low).min(high).round_int().to_array();
+            if self.machine.is_none() {
+                let [a, b, c, d] = q.map(|q| q as i16);
+                pairs.push([[a, c], [b, d]]);
+                continue;
+            }
+            plus.push(u32::from_le_bytes(q.map(|q| q.max(0) as u8)));
+            let below = u32::from_le_bytes(q.map(|q| (-q).max(0) as u8));
+            any |= below != 0;
+            minus.push(below);
+        }
+        if !any {
+            minus.clear();
         }
     }
 
@@ -116,6 +162,8 @@ impl Activations {
         self.sums.clear();
         self.quant.clear();
         self.pairs.clear();
+        self.rounded.plus.clear();
+        self.rounded.pairs.clear();
         if !cols.is_multiple_of(BLOCK) {
             return;
         }

@@ -15,6 +15,8 @@ pub struct AttentionShape {
     pub q_len: usize,
     /// Keys to look at.
     pub kv_len: usize,
+    /// Sequences of keys: as many as of queries, or one that all share.
+    pub kv_batch: usize,
     /// Rows between the keys of one sequence and the next: a state's capacity.
     pub kv_stride: usize,
     /// Query heads.
@@ -36,6 +38,7 @@ impl AttentionShape {
     /// `[batch, kv_stride, kv_heads, head_dim]`.
     fn key(self, b: usize, j: usize, head: usize) -> std::ops::Range<usize> {
         let kv_head = head / (self.heads / self.kv_heads);
+        let b = if self.kv_batch == 1 { 0 } else { b };
         let at = ((b * self.kv_stride + j) * self.kv_heads + kv_head) * self.head_dim;
         at..at + self.head_dim
     }

@@ -14,6 +14,7 @@ use crate::packed::{Bf16Block, Block, F16Block, F32Block, LANES, Matrix, Packed,
 mod bytes;
 mod exact;
 mod pairs;
+mod scaled;
 
 /// Rows of `x` that are computed together.
 const TILE: usize = 4;
@@ -23,6 +24,7 @@ const TILE: usize = 4;
 pub fn linear(weight: &Packed, bias: Option<&[f32]>, x: &Activations, out: &mut [f32]) {
     let fast = !x.quant.is_empty();
     match (weight, x.machine) {
+        (Packed::I8(m), _) => scaled::linear(m, bias, x, out),
         (Packed::Q4(m), Some(machine)) if fast => bytes::q4(machine, m, bias, x, out),
         (Packed::Q8(m), Some(machine)) if fast => bytes::q8(machine, m, bias, x, out),
         (Packed::Q4(m), None) if fast => run(pairs::Q4::new(), m, bias, x, out),

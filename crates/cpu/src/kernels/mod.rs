@@ -13,7 +13,8 @@ pub use linear::linear;
 pub use machine::simd;
 pub use pictures::{pool, sequence, unfold};
 pub use simple::{
-    add, gelu, gelu_tanh, layer_norm, mul, quick_gelu, rms_norm, rope, silu, softmax_row,
+    add, gelu, gelu_tanh, layer_norm, mul, positions, quick_gelu, recur, relu, rms_norm, rope,
+    scale, sigmoid, silu, softmax_row,
 };
 
 use wide::{f32x4, u32x4};
@@ -45,7 +46,7 @@ pub(crate) fn lanes(four: u32x4) -> [u32x4; 4] {
 
 /// `Σ a·b`.
 #[inline]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let ((a8, a), (b8, b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     // Two sums, so that one addition need not wait for the other; by name, so that they stay in
     // registers.

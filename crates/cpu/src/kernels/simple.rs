@@ -70,6 +70,59 @@ pub fn silu(x: &[f32], out: &mut [f32]) {
     map(x, out, |x| x / (f32x4::ONE + (-x).exp()));
 }
 
+/// `out = max(x, 0)`.
+pub fn relu(x: &[f32], out: &mut [f32]) {
+    map(x, out, |x| x.max(f32x4::ZERO));
+}
+
+/// `out = 1 / (1 + e⁻ˣ)`.
+pub fn sigmoid(x: &[f32], out: &mut [f32]) {
+    // Beyond 80 the exponential would leave f32's range; nothing is left of the difference before.
+    map(x, out, |x| {
+        let e = (-x).fast_min(f32x4::splat(80.0)).exp();
+        f32x4::ONE / (f32x4::ONE + e)
+    });
+}
+
+/// `out = x · factor`.
+pub fn scale(x: &[f32], factor: f32, out: &mut [f32]) {
+    map(x, out, |x| x * f32x4::splat(factor));
+}
+
+/// `out = x + table[first + i]` for position `i` of each sequence; `x [batch, len, width]`,
+/// `table [positions, width]`.
+pub fn positions(
+    x: &[f32],
+    table: &[f32],
+    len: usize,
+    first: usize,
+    width: usize,
+    out: &mut [f32],
+) {
+    let per_sequence = len * width;
+    let table = &table[first * width..][..per_sequence];
+    for (x, out) in x
+        .chunks_exact(per_sequence.max(1))
+        .zip(out.chunks_exact_mut(per_sequence.max(1)))
+    {
+        add(x, table, out);
+    }
+}
+
+/// `c = gate·c + (1 − gate)·x`, position by position: `gate`, `x` and `out [batch, len, width]`,
+/// `cell [batch, width]`.
+pub fn recur(gate: &[f32], x: &[f32], cell: &mut [f32], [len, width]: [usize; 2], out: &mut [f32]) {
+    let (len, width) = (len.max(1), width.max(1));
+    let rows = gate.chunks_exact(width).zip(x.chunks_exact(width));
+    for (row, ((gate, x), out)) in rows.zip(out.chunks_exact_mut(width)).enumerate() {
+        let cell = &mut cell[row / len * width..][..width];
+        for (((out, cell), gate), x) in out.iter_mut().zip(cell).zip(gate).zip(x) {
+            *cell = gate * *cell + (1.0 - gate) * x;
+            *out = *cell;
+        }
+    }
+}
+
 /// `out = x · Φ(x)`. What of `Φ` is above or below its argument's side, `erfc(|x| / √2) / 2`, is the
 /// polynomial of Abramowitz & Stegun 7.1.26, within 0.8e-7. See `shaders/include/gelu.wgsl`.
 pub fn gelu(x: &[f32], out: &mut [f32]) {

@@ -50,7 +50,7 @@ fn packing_keeps_every_number_however_bytes_are_cut() {
             for chunk in bytes.chunks(cut) {
                 filling.write(&decl, chunk).unwrap();
             }
-            filling.check(&decl).unwrap();
+            filling.finish(&decl).unwrap();
             let mut row = vec![0.0; cols];
             for (r, expected) in expected.chunks(cols).enumerate() {
                 filling.packed.row(r, &mut row);
@@ -89,7 +89,7 @@ fn incomplete_and_overfull_weights_are_errors() {
         got: 79,
         expected: 80,
     };
-    assert_eq!(filling.check(&decl), Err(expected));
+    assert_eq!(filling.finish(&decl), Err(expected));
     assert!(filling.write(&decl, &[0; 2]).is_err());
 }
 

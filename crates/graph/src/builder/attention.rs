@@ -1,6 +1,6 @@
 //! Attention in its three steps.
 
-use super::{Builder, Result};
+use super::{Builder, Result, shares};
 use crate::{Dim, GraphError, Mask, NodeId, Op, Shape, Symbol};
 
 impl Builder {
@@ -60,7 +60,7 @@ impl Builder {
             return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
         };
         let shared = *kv_heads > 0 && heads % kv_heads == 0;
-        if batch != k_batch || q_dim != k_dim || !shared {
+        if !shares(batch, k_batch) || q_dim != k_dim || !shared {
             return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
         }
         let shape = Shape(vec![*batch, Dim::Fixed(*heads), *q_len, *kv_len]);
@@ -93,7 +93,7 @@ impl Builder {
         let (p, v) = (self.shape(probs), self.shape(value));
         let fits = match (p.0.as_slice(), v.0.as_slice()) {
             ([b, Dim::Fixed(h), q, kv], [vb, v_len, Dim::Fixed(vh), d])
-                if b == vb && kv == v_len && *vh > 0 && h % vh == 0 =>
+                if shares(b, vb) && kv == v_len && *vh > 0 && h % vh == 0 =>
             {
                 Some(Shape(vec![*b, *q, Dim::Fixed(*h), *d]))
             }

@@ -41,6 +41,7 @@ fn shapes_follow_from_operands() {
         query_len: 3,
         kv_len: 7,
         rows: 0,
+        ..Bindings::default()
     };
     assert_eq!(graph.node(scores).shape.bind(&bound), [1, 2, 3, 7]);
     assert_eq!(bound.past_len(), 4);

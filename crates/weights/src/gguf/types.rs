@@ -18,16 +18,17 @@ pub(super) fn encoding(kind: u32) -> Option<Encoding> {
     })
 }
 
-/// The number of an encoding.
-pub(super) fn number(encoding: Encoding) -> u32 {
-    match encoding {
+/// The number of an encoding, if GGUF has it.
+pub(super) fn number(encoding: Encoding) -> Option<u32> {
+    Some(match encoding {
         Encoding::F32 => 0,
         Encoding::F16 => 1,
         Encoding::Q4_0 => 2,
         Encoding::Q4_1 => 3,
         Encoding::Q8_0 => 8,
         Encoding::BF16 => 30,
-    }
+        Encoding::I8 => return None,
+    })
 }
 
 /// ggml's name for the number `kind`. Numbers that ggml has given up keep the name they had.

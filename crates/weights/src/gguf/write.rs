@@ -74,7 +74,13 @@ impl GgufLayout {
             for &dim in shape.iter().rev() {
                 header.extend((dim as u64).to_le_bytes());
             }
-            header.extend(types::number(*encoding).to_le_bytes());
+            let number = types::number(*encoding);
+            let number = number.ok_or_else(|| WeightsError::UnsupportedEncoding {
+                tensor: shown(name),
+                encoding: encoding.to_string(),
+                supported: types::SUPPORTED,
+            })?;
+            header.extend(number.to_le_bytes());
             header.extend(u64::to_le_bytes(offset));
             placed.push(TensorInfo {
                 name: name.clone(),

@@ -57,7 +57,7 @@ fn pack(encoding: Encoding, rows: usize, cols: usize, seed: u32) -> (Packed, Vec
     let bytes = encode(encoding, rows * cols, seed);
     let mut filling = Filling::new(&decl, encoding).unwrap();
     filling.write(&decl, &bytes).unwrap();
-    filling.check(&decl).unwrap();
+    filling.finish(&decl).unwrap();
     (filling.packed, bytes)
 }
 
@@ -155,5 +155,92 @@ fn every_finite_half_is_converted_exactly() {
         let [upper, ..] = halves.upper(u32x4::splat(word.rotate_left(16))).to_array();
         assert_eq!(value.to_bits(), upper.to_bits());
         assert_eq!(value.to_bits(), f16::from_bits(bits).to_f32().to_bits());
+    }
+}
+
+/// Marian's bytes: integers as intgemm computes them, on every way to multiply, and f32 where nothing
+/// says how to round.
+#[test]
+fn bytes_with_one_scale_are_multiplied_exactly() {
+    use crate::packed::{Filling, Scaled};
+    for (rows, cols, n) in [(5, 20, 1), (8, 64, 4), (3, 4, 7), (13, 36, 6)] {
+        let (multiplier, rounding) = (37.5f32, 9.25f32);
+        let decl = WeightDecl {
+            name: "w".into(),
+            shape: vec![rows, cols],
+        };
+        let bytes: Vec<i8> = noise(rows * cols, 3)
+            .iter()
+            .map(|x| (x * 128.0) as i8)
+            .collect();
+        let mut filling = Filling::new(&decl, Encoding::I8).unwrap();
+        // Cut anywhere, as a stream does; the multiplier comes last.
+        let mut all: Vec<u8> = bytes.iter().map(|b| b.cast_unsigned()).collect();
+        all.extend(multiplier.to_le_bytes());
+        for part in all.chunks(7) {
+            filling.write(&decl, part).unwrap();
+        }
+        filling.finish(&decl).unwrap();
+        let Packed::I8(mut matrix) = filling.packed else {
+            panic!("bytes stay bytes")
+        };
+        let x: Vec<f32> = noise(n * cols, 5).iter().map(|x| x * 12.0).collect();
+        let bias = noise(rows, 7);
+        let computed = |matrix: &Scaled, x: &Activations| {
+            let mut out = vec![f32::NAN; n * rows];
+            linear(&Packed::I8(matrix.clone()), Some(&bias), x, &mut out);
+            out
+        };
+
+        let mut plain = Activations::default();
+        plain.prepare(&x, cols, Precision::Exact);
+        for (i, found) in computed(&matrix, &plain).into_iter().enumerate() {
+            let (t, row) = (i / rows, i % rows);
+            let products = (0..cols).map(|k| {
+                f64::from(bytes[row * cols + k]) / f64::from(multiplier)
+                    * f64::from(x[t * cols + k])
+            });
+            let expected = products.sum::<f64>() + f64::from(bias[row]);
+            assert!(
+                (f64::from(found) - expected).abs() < 1e-3,
+                "{found} and {expected}"
+            );
+        }
+
+        matrix.rounding = Some(rounding);
+        let scale = 1.0 / (rounding * multiplier);
+        let back = -((127.0 / rounding) * (127.0 / multiplier)) / 127.0;
+        let expected: Vec<f32> = (0..n * rows)
+            .map(|i| {
+                let (t, row) = (i / rows, i % rows);
+                let q = |k: usize| i32::from(bytes[row * cols + k]);
+                let a = |k: usize| {
+                    let a = (x[t * cols + k] * rounding).clamp(-127.0, 127.0);
+                    a.round_ties_even() as i32 + 127
+                };
+                let dot: i32 = (0..cols).map(|k| q(k) * a(k)).sum();
+                let sum: i32 = (0..cols).map(q).sum();
+                dot as f32 * scale + (sum as f32 * back + bias[row])
+            })
+            .collect();
+        for machine in [crate::kernels::machine::Machine::detect(), None] {
+            let mut rounded = Activations::on(machine);
+            rounded.round(&x, cols, rounding);
+            assert_eq!(
+                computed(&matrix, &rounded),
+                expected,
+                "{rows} × {cols}, {n}"
+            );
+        }
+        // Chosen rows are the same rows.
+        let chosen = matrix.select(&[2, 0, 2]).unwrap();
+        let mut rounded = Activations::default();
+        rounded.round(&x, cols, rounding);
+        let mut out = vec![0.0; n * 3];
+        let some = [bias[2], bias[0], bias[2]];
+        linear(&Packed::I8(chosen), Some(&some), &rounded, &mut out);
+        for (out, all) in out.chunks(3).zip(expected.chunks(rows)) {
+            assert_eq!(out, [all[2], all[0], all[2]]);
+        }
     }
 }

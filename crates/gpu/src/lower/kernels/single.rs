@@ -130,6 +130,14 @@ impl Lowering<'_> {
             Op::Unary(Unary::GeluTanh) => self.elementwise(id, 4, place(0), Place::Vectors),
             Op::Binary(Binary::Add) => self.elementwise(id, 1, place(0), place(1)),
             Op::Binary(Binary::Mul) => self.elementwise(id, 2, place(0), place(1)),
+            Op::Unary(Unary::Relu | Unary::Sigmoid)
+            | Op::LinearRows { .. }
+            | Op::Scale { .. }
+            | Op::Positions { .. }
+            | Op::ZeroStart
+            | Op::Recur { .. }
+            | Op::Store { .. }
+            | Op::Recall { .. } => return Err(unsupported(node.op.name())),
             Op::SelectRows => {
                 let kernel = Kernel::new("select_rows", plain).count("WIDTH", width);
                 Bound::new()

@@ -1,0 +1,227 @@
+//! Bytes with one scale for the whole matrix, as Marian multiplies them.
+//!
+//! `fast` gives intgemm's numbers, operation for operation: inputs rounded by the multiplier of the
+//! file and shifted up by 127, integer products, and the shift taken back through the sums of the
+//! rows, in the bias. (intgemm lets two neighbouring products overflow 16 bits where a pair of weights
+//! is large; here sums are exact.)
+
+use bytemuck::cast;
+use wide::{f32x4, i16x8, i32x4, u32x4};
+
+use super::{add_into, load, rows};
+use crate::kernels::activations::{Activations, Rounded};
+use crate::kernels::lanes;
+use crate::kernels::machine::Machine;
+use crate::packed::{I8Block, LANES, Scaled};
+
+/// Rows of `x` that are computed together.
+const TILE: usize = 4;
+
+/// The largest rounded number, and what intgemm shifts them by.
+const SHIFT: f32 = 127.0;
+
+/// `x · Wᵀ + b` into `out`, `[n, out]`: with integers if `x` was rounded.
+pub fn linear(weight: &Scaled, bias: Option<&[f32]>, x: &Activations, out: &mut [f32]) {
+    let Rounded { plus, pairs, .. } = &x.rounded;
+    match (weight.rounding, x.machine) {
+        (Some(rounding), Some(machine)) if !plus.is_empty() => {
+            // SAFETY: there is a machine.
+            unsafe { by_machine(machine, weight, rounding, bias, x, out) }
+        }
+        (Some(rounding), None) if !pairs.is_empty() => {
+            integers(Pairs(x), weight, rounding, bias, x.n, out);
+        }
+        _ => exact(weight, bias, x, out),
+    }
+}
+
+/// The whole loop over rows is compiled for the machine.
+///
+/// # Safety
+/// The machine must have the features named here, as [`Machine::detect`] has found out.
+#[cfg_attr(
+    all(target_arch = "wasm32", feature = "relaxed-simd"),
+    target_feature(enable = "relaxed-simd")
+)]
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+unsafe fn by_machine(
+    machine: Machine,
+    weight: &Scaled,
+    rounding: f32,
+    bias: Option<&[f32]>,
+    x: &Activations,
+    out: &mut [f32],
+) {
+    integers(Bytes { machine, x }, weight, rounding, bias, x.n, out);
+}
+
+/// How `Σ q·a` is computed for four rows of weights and `T` rows of rounded inputs.
+trait Dots {
+    fn dots<const T: usize>(&self, weights: &[I8Block], first: usize) -> [i32x4; T];
+}
+
+#[inline(always)]
+fn integers(
+    kernel: impl Dots,
+    weight: &Scaled,
+    rounding: f32,
+    bias: Option<&[f32]>,
+    n: usize,
+    out: &mut [f32],
+) {
+    let multiplier = weight.multiplier;
+    let scale = f32x4::splat(1.0 / (rounding * multiplier));
+    // intgemm's way to write the same with another rounding.
+    let back = f32x4::splat(-((SHIFT / rounding) * (SHIFT / multiplier)) / SHIFT);
+    let rows = weight.matrix.rows;
+    for (group, sums) in weight.sums.as_chunks::<LANES>().0.iter().enumerate() {
+        let blocks = weight.matrix.group(group);
+        let first = group * LANES;
+        let range = first..rows.min(first + LANES);
+        let mut base = [0.0; LANES];
+        if let Some(bias) = bias {
+            base[..range.len()].copy_from_slice(&bias[range.clone()]);
+        }
+        let sums = i32x4::new(*sums);
+        let base = f32x4::from_i32x4(sums) * back + load(&base);
+        let shift = sums * i32x4::splat(SHIFT as i32);
+        let mut store = |t: usize, dots: i32x4| {
+            let sums = f32x4::from_i32x4(dots + shift) * scale + base;
+            add_into(sums, None, &mut out[t * rows..][range.clone()]);
+        };
+        let mut t = 0;
+        while t + TILE <= n {
+            let dots = kernel.dots::<TILE>(blocks, t);
+            dots.into_iter()
+                .enumerate()
+                .for_each(|(i, d)| store(t + i, d));
+            t += TILE;
+        }
+        while t < n {
+            let [dots] = kernel.dots::<1>(blocks, t);
+            store(t, dots);
+            t += 1;
+        }
+    }
+}
+
+/// With an instruction that multiplies bytes; see `bytes.rs` on the two halves of the input.
+struct Bytes<'x> {
+    machine: Machine,
+    x: &'x Activations,
+}
+
+impl Dots for Bytes<'_> {
+    #[inline(always)]
+    fn dots<const T: usize>(&self, weights: &[I8Block], first: usize) -> [i32x4; T] {
+        let Rounded { plus, minus, .. } = &self.x.rounded;
+        let above = self.half::<T>(weights, plus, first);
+        if minus.is_empty() {
+            return above;
+        }
+        let below = self.half::<T>(weights, minus, first);
+        std::array::from_fn(|t| above[t] - below[t])
+    }
+}
+
+impl Bytes<'_> {
+    #[inline(always)]
+    fn half<const T: usize>(&self, weights: &[I8Block], x: &[u32], first: usize) -> [i32x4; T] {
+        let inputs: [&[u32]; T] = rows(x, weights.len(), first);
+        let mut sums = [i32x4::ZERO; T];
+        let (fours, rest) = weights.as_chunks::<4>();
+        for (v, four) in fours.iter().enumerate() {
+            for t in 0..T {
+                let Some(words) = inputs[t][4 * v..].first_chunk::<4>() else {
+                    continue;
+                };
+                for (block, word) in four.iter().zip(lanes(u32x4::new(*words))) {
+                    sums[t] = self.machine.dot(u32x4::new(block.q), word, sums[t]);
+                }
+            }
+        }
+        let done = weights.len() - rest.len();
+        for (i, block) in rest.iter().enumerate() {
+            for t in 0..T {
+                let word = u32x4::splat(inputs[t][done + i]);
+                sums[t] = self.machine.dot(u32x4::new(block.q), word, sums[t]);
+            }
+        }
+        sums
+    }
+}
+
+/// Where nothing multiplies bytes: 16-bit numbers in pairs.
+struct Pairs<'x>(&'x Activations);
+
+impl Dots for Pairs<'_> {
+    #[inline(always)]
+    fn dots<const T: usize>(&self, weights: &[I8Block], first: usize) -> [i32x4; T] {
+        let inputs: [_; T] = rows(&self.0.rounded.pairs, weights.len(), first);
+        let mut sums = [i32x4::ZERO; T];
+        for (v, block) in weights.iter().enumerate() {
+            let word: i16x8 = cast(u32x4::new(block.q));
+            let (even, odd): (i16x8, i16x8) = ((word << 8) >> 8, word >> 8);
+            for t in 0..T {
+                let [a, b] = inputs[t][v].map(|pair| u32x4::splat(cast(pair)));
+                sums[t] += even.dot(cast(a)) + odd.dot(cast(b));
+            }
+        }
+        sums
+    }
+}
+
+/// f32 arithmetic on the dequantised weights; the scale comes last.
+fn exact(weight: &Scaled, bias: Option<&[f32]>, x: &Activations, out: &mut [f32]) {
+    let n = x.n;
+    let scale = f32x4::splat(1.0 / weight.multiplier);
+    let rows_of = weight.matrix.rows;
+    for group in 0..rows_of.div_ceil(LANES) {
+        let blocks = weight.matrix.group(group);
+        let first = group * LANES;
+        let range = first..rows_of.min(first + LANES);
+        let bias = bias.map(|bias| &bias[range.clone()]);
+        let mut store = |t: usize, sums: f32x4| {
+            add_into(sums * scale, bias, &mut out[t * rows_of..][range.clone()]);
+        };
+        let mut t = 0;
+        while t + TILE <= n {
+            let sums = exact_dots::<TILE>(blocks, x, t);
+            sums.into_iter()
+                .enumerate()
+                .for_each(|(i, s)| store(t + i, s));
+            t += TILE;
+        }
+        while t < n {
+            let [sums] = exact_dots::<1>(blocks, x, t);
+            store(t, sums);
+            t += 1;
+        }
+    }
+}
+
+/// `Σ q·x` of four rows.
+#[inline(always)]
+fn exact_dots<const T: usize>(weights: &[I8Block], x: &Activations, first: usize) -> [f32x4; T] {
+    /// Blocks summed up by themselves, so that rounding grows with the root of their number.
+    const RUN: usize = 16;
+    let inputs: [&[f32]; T] = rows(&x.x, x.cols, first);
+    let mut sums = [f32x4::ZERO; T];
+    for (run, blocks) in weights.chunks(RUN).enumerate() {
+        let mut dots = [f32x4::ZERO; T];
+        for (v, block) in blocks.iter().enumerate() {
+            let word: i32x4 = cast(u32x4::new(block.q));
+            for n in 0..I8Block::COLS {
+                let q = f32x4::from_i32x4((word << (24 - 8 * n as u32)) >> 24);
+                for t in 0..T {
+                    let x = inputs[t][(run * RUN + v) * I8Block::COLS + n];
+                    dots[t] += q * f32x4::splat(x);
+                }
+            }
+        }
+        for t in 0..T {
+            sums[t] += dots[t];
+        }
+    }
+    sums
+}
