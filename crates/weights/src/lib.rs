@@ -6,6 +6,9 @@
 //! through: the file is never held as a whole. Headers are taken apart as they arrive, so memory
 //! stays within a small multiple of the bytes received, whatever the file claims about itself.
 //!
+//! Marian's files end with what they begin with elsewhere, and are small: [`MarianFile`] reads them as
+//! a whole, and [`Shortlist`] what comes with them.
+//!
 //! Tensors keep the encoding they have in the file; [`dequantize`] is the reference decoding.
 
 mod cursor;
@@ -14,11 +17,13 @@ mod error;
 mod gguf;
 mod header;
 mod json;
+mod marian;
 mod metadata;
 mod parser;
 mod quantize;
 mod safetensors;
 mod shards;
+mod shortlist;
 mod stream;
 
 pub use dequantize::{bf16_to_f32, dequantize, f16_to_f32};
@@ -26,7 +31,9 @@ pub use error::WeightsError;
 pub use gguf::{GgufLayout, Pair};
 pub use glassformer_graph::Encoding;
 pub use header::{Format, Header, TensorInfo};
+pub use marian::MarianFile;
 pub use metadata::{Array, Metadata, Value};
 pub use quantize::quantize_q8_0;
 pub use shards::shard_index;
+pub use shortlist::Shortlist;
 pub use stream::{FileStream, Sink};
