@@ -88,6 +88,12 @@ pub enum TextError {
         /// What the parser says.
         reason: String,
     },
+    /// A SentencePiece model that cannot be used.
+    #[error("the vocabulary cannot be read: {reason}")]
+    SentencePiece {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A text could not be encoded.
     #[error("the text could not be turned into tokens: {reason}")]
     Encode {

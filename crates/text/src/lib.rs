@@ -1,6 +1,7 @@
 //! Text to token ids and back.
 //!
-//! A [`Tokenizer`] is made from the vocabulary in a GGUF file's metadata or from a `tokenizer.json`. It encodes through
+//! A [`Tokenizer`] is made from the vocabulary in a GGUF file's metadata, from a `tokenizer.json` or from a SentencePiece
+//! model. It encodes through
 //! the `tokenizers` crate, decodes whole sequences or one token at a time ([`TextStream`]), and renders the model's chat
 //! template ([`Tokenizer::chat`]). [`StopStrings`] ends a generated text at a given string.
 //!
@@ -13,6 +14,7 @@ mod gguf;
 mod json;
 mod pieces;
 mod pretokenizer;
+mod spm;
 mod stop;
 mod stream;
 #[cfg(test)]

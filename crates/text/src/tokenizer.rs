@@ -169,7 +169,10 @@ impl Tokenizer {
             return String::new();
         };
         if self.is_special(id) || self.parts().literal.binary_search(&id).is_ok() {
-            return token;
+            return match token.strip_prefix(crate::spm::UNTYPED) {
+                Some(name) => name.to_owned(),
+                None => token,
+            };
         }
         match self.parts().decoding {
             Decoding::ByteLevel => {
@@ -194,12 +197,12 @@ impl Tokenizer {
                 String::from_utf8(spelled)
                     .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
             }
-            Decoding::Library => self.parts().library.decode(ids, true).unwrap_or_else(|_| {
-                ids.iter()
-                    .filter(|&&id| !self.is_special(id))
-                    .map(|&id| self.token_text(id))
-                    .collect()
-            }),
+            Decoding::Library => {
+                let told = ids.iter().copied().filter(|&id| !self.is_special(id));
+                let told: Vec<u32> = told.collect();
+                let decoded = self.parts().library.decode(&told, true);
+                decoded.unwrap_or_else(|_| told.iter().map(|&id| self.token_text(id)).collect())
+            }
         }
     }
 
