@@ -7,6 +7,7 @@ pub mod bert;
 mod bind;
 mod error;
 pub mod llama;
+pub mod marian;
 pub mod registry;
 pub mod vision;
 
@@ -37,7 +38,22 @@ pub struct Blueprint {
     pub max_context: usize,
     /// Most positions a session of this blueprint takes.
     pub context: usize,
+    /// How it translates, if it does.
+    pub rules: Option<Rules>,
     /// Ends of the names of tensors that checkpoints of the family carry although its graph does not
     /// read them. Any other tensor that is not read is an error.
     pub unused: &'static [&'static str],
+}
+
+/// What to know of a model that translates, beside its graphs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The token a decoder begins with.
+    pub start: u32,
+    /// The token that ends a text, in both languages.
+    pub end: u32,
+    /// Tokens that are never written.
+    pub never: Vec<u32>,
+    /// Whether a shortlist may come with it (entry `decode_listed`).
+    pub shortlist: bool,
 }

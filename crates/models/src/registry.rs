@@ -3,7 +3,7 @@
 use glassformer_weights::{Header, TensorInfo};
 use serde_json::Value;
 
-use crate::{Blueprint, ModelError, bert, llama, vision};
+use crate::{Blueprint, ModelError, bert, llama, marian, vision};
 
 /// A parsed `config.json`, the tensors of the files beside it, most positions of a session.
 type FromConfig = fn(&Value, &[TensorInfo], usize) -> Result<Blueprint, ModelError>;
@@ -38,6 +38,7 @@ const FAMILIES: &[Family] = &[
     relative("vit", vision::vit),
     relative("deit", vision::deit),
     relative("vision-text-dual-encoder", vision::dual),
+    relative("marian", marian::from_config),
 ];
 
 /// One that only a `config.json` describes.

@@ -76,6 +76,7 @@ fn blueprint(
         vocab: config.vocab_size,
         max_context: config.positions(),
         context: context.min(config.positions()),
+        rules: None,
         unused: UNUSED,
     })
 }

@@ -55,6 +55,7 @@ fn blueprint(
         vocab: config.vocab_size,
         max_context: config.max_position_embeddings,
         context,
+        rules: None,
         unused: UNUSED,
     })
 }

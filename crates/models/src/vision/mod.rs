@@ -44,6 +44,7 @@ pub fn clip(config: &Value, _: &[TensorInfo], context: usize) -> Result<Blueprin
         vocab: reads.vocab_size,
         max_context: most,
         context: context.min(most),
+        rules: None,
         unused: &["embeddings.position_ids"],
     })
 }
@@ -128,6 +129,7 @@ pub fn dual(
         vocab: text.vocab_size,
         max_context: most,
         context: context.min(most),
+        rules: None,
         unused: bert::UNUSED,
     })
 }
@@ -176,6 +178,7 @@ fn classifier(
         vocab: 0,
         max_context: 0,
         context: 0,
+        rules: None,
         unused: &["pooler.dense.weight", "pooler.dense.bias"],
     })
 }
