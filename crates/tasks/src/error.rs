@@ -88,6 +88,17 @@ pub enum TaskError {
         /// Tokens that fit.
         kept: usize,
     },
+    /// The model has no source.
+    #[error("This model cannot translate; Marian's models can.")]
+    CannotTranslate,
+    /// Neither letters nor numbers.
+    #[error("There is nothing to translate: type a sentence.")]
+    NothingToTranslate,
+    /// A forced token that the shortlist does not have.
+    #[error(
+        "A word that the translation was to begin with is not on the shortlist of its sentence."
+    )]
+    CannotForce,
     /// The model computed something that is no number.
     #[error("The model computed values that are not numbers; its file may be damaged.")]
     NotFinite,

@@ -8,6 +8,7 @@ mod generation;
 mod ranking;
 mod sampling;
 mod stages;
+pub mod translation;
 
 pub use error::TaskError;
 pub use fill_mask::{Filled, Filling, Masked, Predictions, Shortened};

@@ -1,0 +1,261 @@
+//! Translating: a text is cut into sentences, and each is searched for its likeliest translation.
+
+use glassformer_graph::{
+    ExecError, Executor, Input, Model, NodeId, Role, Run, SessionId, Stack, Tap, TapPolicy, Tensor,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::TaskError;
+
+mod beam;
+mod search;
+mod sentences;
+
+pub use beam::{BeamNode, Fate};
+pub use search::{Hypothesis, Search, SearchStep, Word, forced_scores};
+pub use sentences::{Piece, pieces};
+
+type Result<T, E = TaskError> = std::result::Result<T, E>;
+
+/// Tokens of a sentence beyond which it is cut between words: what Bergamot does.
+pub const LONGEST_SENTENCE: usize = 128;
+
+/// How to search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TranslateSettings {
+    /// Hypotheses that are followed at once, 1 to 8; 1 is greedy.
+    pub beams: u32,
+    /// Translations wanted of each sentence; at most `beams`.
+    pub best: u32,
+    /// Hypotheses are compared by `score / length^length_penalty`.
+    pub length_penalty: f32,
+    /// A translation has at most so many tokens for each of its sentence, its end included.
+    pub max_length_factor: f32,
+    /// A translation has at most so many tokens, whatever its sentence; 0 leaves it to the factor.
+    pub max_tokens: u32,
+    /// Whether the words of a translation come from the shortlist, if there is one.
+    pub shortlist: bool,
+    /// Layer and head of the cross-attention that words are aligned by; the first head of the last
+    /// layer is the one that students were taught to align with.
+    pub alignment: Option<(u32, u32)>,
+}
+
+impl Default for TranslateSettings {
+    fn default() -> Self {
+        Self {
+            beams: 1,
+            best: 1,
+            length_penalty: 1.0,
+            max_length_factor: 2.0,
+            max_tokens: 0,
+            shortlist: true,
+            alignment: None,
+        }
+    }
+}
+
+impl TranslateSettings {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// Names the first that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let setting = |name, range, value: String, good: bool| {
+            if good {
+                return Ok(());
+            }
+            Err(TaskError::Setting { name, range, value })
+        };
+        let Self { beams, best, .. } = *self;
+        setting(
+            "The number of beams",
+            "1 to 8",
+            beams.to_string(),
+            (1..=8).contains(&beams),
+        )?;
+        setting(
+            "The number of translations",
+            "1 to the number of beams",
+            best.to_string(),
+            (1..=beams).contains(&best),
+        )?;
+        setting(
+            "The length penalty",
+            "0 to 4",
+            self.length_penalty.to_string(),
+            (0.0..=4.0).contains(&self.length_penalty),
+        )?;
+        setting(
+            "The length factor",
+            "0.5 to 10",
+            self.max_length_factor.to_string(),
+            (0.5..=10.0).contains(&self.max_length_factor),
+        )
+    }
+}
+
+/// What to know of a model beside its graphs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranslationRules {
+    /// The token a decoder begins with.
+    pub start: u32,
+    /// The token that ends a text, in both languages.
+    pub end: u32,
+    /// Tokens that are never written.
+    pub never: Vec<u32>,
+}
+
+/// A model's entries and the nodes that a search reads.
+#[derive(Clone, Debug)]
+pub struct Decoding {
+    rules: TranslationRules,
+    entry: &'static str,
+    logits: NodeId,
+    probs: NodeId,
+    head: usize,
+    /// Most tokens of source or translation.
+    max_len: usize,
+    /// The words that logits are of; empty if of all.
+    words: Vec<u32>,
+}
+
+const ENCODE: &str = "encode";
+
+impl Decoding {
+    /// The entries of a model that translates. `words` are what a translation may consist of, ascending;
+    /// empty for the whole vocabulary.
+    ///
+    /// # Errors
+    /// If the model does not translate, or the layer or head to align by does not exist.
+    pub fn new(
+        model: &Model,
+        rules: TranslationRules,
+        words: Vec<u32>,
+        alignment: Option<(u32, u32)>,
+    ) -> Result<Self> {
+        let entry = if words.is_empty() {
+            "decode"
+        } else {
+            "decode_listed"
+        };
+        let graph = model.entries.get(entry).ok_or(TaskError::CannotTranslate)?;
+        if !model
+            .entries
+            .get(ENCODE)
+            .is_some_and(|graph| graph.stores())
+        {
+            return Err(TaskError::CannotTranslate);
+        }
+        let stack = Stack::Cross;
+        let of = |layer| graph.role(Role::AttentionProbs { stack, layer });
+        let layers = (0..).take_while(|&layer| of(layer).is_some()).count();
+        let last = layers.checked_sub(1).ok_or(TaskError::CannotTranslate)?;
+        let (layer, head) = match alignment {
+            Some((layer, head)) => (layer as usize, head as usize),
+            None => (last, 0),
+        };
+        let no_layer = TaskError::Setting {
+            name: "The layer to align by",
+            range: "a layer of the decoder",
+            value: layer.to_string(),
+        };
+        let probs = of(layer).ok_or(no_layer)?;
+        let heads = match graph.node(probs).shape.0.get(1) {
+            Some(glassformer_graph::Dim::Fixed(heads)) => *heads,
+            _ => 1,
+        };
+        if head >= heads {
+            return Err(TaskError::Setting {
+                name: "The head to align by",
+                range: "a head of the layer",
+                value: head.to_string(),
+            });
+        }
+        Ok(Self {
+            rules,
+            entry,
+            logits: graph.role(Role::Logits).ok_or(TaskError::CannotTranslate)?,
+            probs,
+            head,
+            max_len: model.max_len().unwrap_or(usize::MAX),
+            words,
+        })
+    }
+
+    /// Reads the source `[source_len]`, its end included.
+    fn encode(&self, exec: &mut dyn Executor, session: SessionId, source: &[u32]) -> Result<()> {
+        let (name, data) = ("ids", source);
+        Ok(exec.run(Run {
+            session,
+            entry: ENCODE,
+            inputs: &[Input { name, data }],
+            taps: &[],
+        })?)
+    }
+
+    /// Continues all beams by `ids [batch, q_len]`, with logits at `rows`.
+    fn decode(
+        &self,
+        exec: &mut dyn Executor,
+        session: SessionId,
+        ids: &[u32],
+        rows: &[u32],
+    ) -> Result<()> {
+        let input = |name, data| Input { name, data };
+        let inputs = [
+            input("ids", ids),
+            input("rows", rows),
+            input("words", &self.words),
+        ];
+        let count = if self.words.is_empty() { 2 } else { 3 };
+        let (node, policy) = (self.probs, TapPolicy::Last);
+        Ok(exec.run(Run {
+            session,
+            entry: self.entry,
+            inputs: &inputs[..count],
+            taps: &[Tap { node, policy }],
+        })?)
+    }
+
+    /// Logits `[rows, words]` of one beam.
+    async fn logits(&self, exec: &dyn Executor, session: SessionId, beam: usize) -> Result<Tensor> {
+        self.read(exec, session, self.logits, &[beam]).await
+    }
+
+    /// Attention `[q_len, source_len]` of one beam.
+    async fn attention(
+        &self,
+        exec: &dyn Executor,
+        session: SessionId,
+        beam: usize,
+    ) -> Result<Tensor> {
+        self.read(exec, session, self.probs, &[beam, self.head])
+            .await
+    }
+
+    async fn read(
+        &self,
+        exec: &dyn Executor,
+        session: SessionId,
+        node: NodeId,
+        select: &[usize],
+    ) -> Result<Tensor> {
+        let read = exec.read(session, self.entry, node, select).await?;
+        let missing = || ExecError::NotKept(self.entry.into());
+        Ok(read.into_iter().next().ok_or_else(missing)?)
+    }
+
+    /// Where a word stands among the logits.
+    fn place(&self, id: u32) -> Option<usize> {
+        if self.words.is_empty() {
+            return Some(id as usize);
+        }
+        self.words.binary_search(&id).ok()
+    }
+
+    /// The word at a place of the logits.
+    fn word(&self, place: usize) -> u32 {
+        self.words.get(place).copied().unwrap_or(place as u32)
+    }
+}
