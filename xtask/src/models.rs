@@ -82,6 +82,14 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
                 "--require-hashes",
                 "--requirement",
             ]);
+            // One package comes for one platform only; of all, only the data is used.
+            pip.args([
+                "--platform",
+                "manylinux2014_x86_64",
+                "--python-version",
+                "3.12",
+            ]);
+            pip.args(["--implementation", "cp", "--abi", "abi3"]);
             pip.arg(workspace.root.join("models/requirements.txt"))
                 .arg("--dest")
                 .arg(&downloads);

@@ -8,6 +8,7 @@ mod commands;
 mod model;
 mod options;
 mod quantize;
+mod translate;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             Command::Generate(args) => commands::generate(args).await,
             Command::FillMask(args) => commands::fill_mask(args).await,
             Command::Attention(args) => attention::attention(args).await,
+            Command::Translate(args) => translate::translate(args).await,
             Command::Logits(args) => commands::logits(args).await,
             Command::Inspect(args) => commands::inspect(args).await,
             Command::Quantize(args) => quantize::quantize(args).await,

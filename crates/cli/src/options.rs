@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice, Prompt};
+use glassformer_engine::tasks::translation::TranslateSettings;
 
 /// Runs transformer models and shows what they compute.
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ pub enum Command {
     FillMask(FillMask),
     /// Print what the heads of a model look at in a text.
     Attention(Attention),
+    /// Translate a text.
+    Translate(Translate),
     /// Print the largest logits for the token after a prompt.
     Logits(Logits),
     /// Describe a model: its tensors, states and the nodes of its graphs, or the values of a node.
@@ -32,7 +35,7 @@ pub enum Command {
 }
 
 /// What every command takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Common {
     /// A model's id in the manifest, a Hugging Face folder, or a file; without it the default model of
     /// the command.
@@ -250,4 +253,39 @@ pub struct Attention {
     /// From 0.
     #[arg(long)]
     pub head: Option<u32>,
+}
+
+/// Options of `translate`.
+#[derive(Args, Debug)]
+pub struct Translate {
+    #[command(flatten)]
+    pub common: Common,
+    /// The text.
+    #[arg(long)]
+    pub text: String,
+    /// Its language.
+    #[arg(long, default_value = "en")]
+    pub from: String,
+    /// The language wanted.
+    #[arg(long, default_value = "pt")]
+    pub to: String,
+    /// Hypotheses followed at once, 1 to 8; 1 is greedy.
+    #[arg(long, default_value_t = TranslateSettings::default().beams)]
+    pub beams: u32,
+    /// Translations wanted of each sentence.
+    #[arg(long, default_value_t = TranslateSettings::default().best)]
+    pub best: u32,
+    /// Hypotheses are compared by score / length ^ this.
+    #[arg(long, default_value_t = TranslateSettings::default().length_penalty)]
+    pub length_penalty: f32,
+    /// Look at the whole vocabulary, not only at the words on the shortlist.
+    #[arg(long)]
+    pub no_shortlist: bool,
+    /// Layer and head that words are aligned by, such as 1,0; the first head of the last layer is what
+    /// students were taught to align with.
+    #[arg(long, value_delimiter = ',', num_args = 2)]
+    pub align: Option<Vec<u32>>,
+    /// Also print every hypothesis of the search.
+    #[arg(long)]
+    pub trace: bool,
 }

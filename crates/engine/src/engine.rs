@@ -20,6 +20,7 @@ use crate::{Cancel, EngineError, Files, yield_now};
 
 mod fill_mask;
 mod look;
+mod translate;
 
 pub use look::Seen;
 

@@ -4,14 +4,16 @@ use std::rc::Rc;
 
 use glassformer_graph::{Encoding, Executor, Model, Role};
 use glassformer_models::{Blueprint, bind_weights, registry};
+use glassformer_tasks::translation::TranslationRules;
 use glassformer_text::Tokenizer;
-use glassformer_weights::{FileStream, Header, Sink, TensorInfo, shard_index};
+use glassformer_weights::{FileStream, Header, Shortlist, Sink, TensorInfo, shard_index};
 use web_time::{Duration, Instant};
 
 use self::sinks::{GgufSink, HeaderSink, WeightSink};
 use crate::protocol::Origin;
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
 
+mod marian;
 #[cfg(not(target_arch = "wasm32"))]
 mod quantize;
 mod sinks;
@@ -49,6 +51,17 @@ pub struct Loaded {
     pub bytes: u64,
     /// What the person should know.
     pub notice: Option<String>,
+    /// How it translates, if it does.
+    pub translation: Option<Translation>,
+}
+
+/// What a model that translates needs beside its graphs.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// Of its decoder.
+    pub rules: TranslationRules,
+    /// Which words a sentence's translation may consist of, if that came with the model.
+    pub shortlist: Option<Shortlist>,
 }
 
 impl Loaded {
@@ -79,6 +92,9 @@ impl Files {
     /// If it is neither one GGUF file nor a folder with a `config.json` and weights.
     pub fn new(sources: Vec<Box<dyn Source>>) -> Result<Self> {
         let files = Self(sources.into());
+        if files.marian().is_some() {
+            return files.check_marian().map(|()| files);
+        }
         if files.gguf().is_some() {
             return Ok(files);
         }
@@ -152,6 +168,9 @@ impl Files {
             paused: Instant::now(),
             notice: None,
         };
+        if let Some(file) = self.marian() {
+            return self.load_marian(file, exec, context, reader).await;
+        }
         match self.gguf() {
             Some(file) => load_gguf(file, exec, context, reader).await,
             None => self.load_folder(exec, context, reader).await,
@@ -201,6 +220,7 @@ impl Files {
             tokenizer,
             tensors,
             name: None,
+            shortlist: None,
         };
         Ok(parts.loaded(reader))
     }
@@ -268,6 +288,7 @@ struct Parts {
     tokenizer: Tokenizer,
     tensors: Vec<TensorInfo>,
     name: Option<String>,
+    shortlist: Option<Shortlist>,
 }
 
 impl Parts {
@@ -293,6 +314,14 @@ impl Parts {
             notice: reader.notice,
             tensors: self.tensors,
             model: self.model,
+            translation: self.blueprint.rules.map(|rules| Translation {
+                rules: TranslationRules {
+                    start: rules.start,
+                    end: rules.end,
+                    never: rules.never,
+                },
+                shortlist: self.shortlist,
+            }),
         }
     }
 }
@@ -320,6 +349,24 @@ impl Reader<'_> {
                 return Err(EngineError::TooLarge { file });
             }
         }
+        Ok(bytes)
+    }
+
+    /// A file of the model as a whole, told as progress.
+    async fn counted(&mut self, source: &dyn Source, most: u64) -> Result<Vec<u8>> {
+        let mut stream = source.open(self.cancel).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await? {
+            self.done += chunk.len() as u64;
+            bytes.extend(chunk);
+            if bytes.len() as u64 > most {
+                let file = source.name().into();
+                return Err(EngineError::TooLarge { file });
+            }
+            self.pause(stream.as_ref()).await?;
+        }
+        (self.progress)(self.done, self.total, stream.origin());
+        self.notice = stream.notice().or(self.notice.take());
         Ok(bytes)
     }
 

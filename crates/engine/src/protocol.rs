@@ -9,11 +9,16 @@
 
 pub mod attention;
 mod masks;
+mod translate;
 
 use glassformer_graph::{KeptLogits, LOG_SUMS};
 use serde::{Deserialize, Serialize};
 
 use self::attention::{AttentionShape, AttentionSummary, FocusNumbers, MapOf};
+pub use translate::{
+    Alternative, ForcedStart, TranslateRequest, TranslateToken, Translated, TranslatedSentence,
+};
+
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
 
 pub use masks::{

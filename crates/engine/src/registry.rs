@@ -13,6 +13,9 @@ pub struct ModelEntry {
     pub name: String,
     /// The tab it is the default of, such as "generate".
     pub task: String,
+    /// The languages it translates from and to (ISO 639-1), if it translates.
+    #[serde(default)]
+    pub languages: Option<[String; 2]>,
     /// What has to be fetched.
     pub files: Vec<ModelFile>,
     /// SPDX expression of the weights' licence.
@@ -65,6 +68,13 @@ pub fn find(id: &str) -> Option<&'static ModelEntry> {
 /// The manifest's first model for a task.
 pub fn default_of(task: &str) -> Option<&'static ModelEntry> {
     manifest().iter().find(|entry| entry.task == task)
+}
+
+/// The manifest's model that translates from one language to another.
+pub fn translator(from: &str, to: &str) -> Option<&'static ModelEntry> {
+    let is = |languages: &[String; 2]| languages[0] == from && languages[1] == to;
+    let fits = |entry: &&ModelEntry| entry.languages.as_ref().is_some_and(is);
+    manifest().iter().find(fits)
 }
 
 #[cfg(test)]

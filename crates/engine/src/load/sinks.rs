@@ -119,6 +119,7 @@ impl Sink for GgufSink<'_> {
             tokenizer,
             tensors: std::mem::take(&mut header.tensors),
             name: header.metadata.str("general.name").map(Into::into),
+            shortlist: None,
         });
         Ok(())
     }
