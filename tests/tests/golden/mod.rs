@@ -218,6 +218,33 @@ impl Runner {
             .collect()
     }
 
+    /// Runs an entry and keeps what is looked at.
+    pub fn run_entry(
+        &mut self,
+        session: SessionId,
+        entry: &str,
+        inputs: &[(&str, &[u32])],
+        look: &[NodeId],
+    ) {
+        let input = |&(name, data)| Input { name, data };
+        let inputs: Vec<Input<'_>> = inputs.iter().map(input).collect();
+        let policy = TapPolicy::Last;
+        let taps: Vec<Tap> = look.iter().map(|&node| Tap { node, policy }).collect();
+        let run = Run {
+            session,
+            entry,
+            inputs: &inputs,
+            taps: &taps,
+        };
+        self.exec.run(run).unwrap();
+    }
+
+    /// All of what an entry kept of a node.
+    pub fn read_entry(&self, session: SessionId, entry: &str, node: NodeId) -> Vec<f32> {
+        let read = block_on(self.exec.read(session, entry, node, &[])).unwrap();
+        read.into_iter().next().unwrap().data
+    }
+
     /// A new session with the most positions the model takes.
     pub fn open(&mut self, batch: usize) -> SessionId {
         self.exec.open(batch, CONTEXT).unwrap()
