@@ -131,8 +131,8 @@ pub async fn with_a_cache(on: On, extent: Extent) -> Report {
 /// More keys than one workgroup attends to: several take a part each, of which some may be empty.
 pub async fn over_many_keys(on: On, extent: Extent) -> Report {
     let sizes: &[[usize; 3]] = match extent {
-        Extent::All => &[[6, 2, 64], [3, 1, 256]],
-        Extent::Some => &[[3, 1, 64]],
+        Extent::All => &[[2, 1, 64], [1, 1, 256]],
+        Extent::Some => &[[1, 1, 64]],
     };
     let mut net = Net::new(7);
     let mut outputs = Vec::new();
@@ -152,7 +152,7 @@ pub async fn over_many_keys(on: On, extent: Extent) -> Report {
     let made = net.finish(&outputs);
     // Sums of eight hundred products.
     let mut pair = Pair::load("many keys", &on, made).deep(6e-6);
-    let open = pair.open(if extent == Extent::All { 3 } else { 1 });
+    let open = pair.open(if extent == Extent::All { 2 } else { 1 });
     // 766, 768, 769, 771, 801 and 802 in all; up to 768, one workgroup has all.
     for q_len in [766, 2, 1, 2, 30, 1] {
         pair.run(open, q_len, &[], &[]).await;
