@@ -20,7 +20,7 @@ pub struct Options {
 pub enum Command {
     /// Write text that continues a prompt.
     Generate(Generate),
-    /// Name the words behind [MASK].
+    /// Name the words behind `[MASK]`.
     FillMask(FillMask),
     /// Print what the heads of a model look at in a text.
     Attention(Attention),
@@ -207,7 +207,7 @@ pub struct Inspect {
 pub struct FillMask {
     #[command(flatten)]
     pub common: Common,
-    /// The text, with [MASK] where words are to be found.
+    /// The text, with `[MASK]` where words are to be found.
     #[arg(long)]
     pub text: String,
     /// A second sentence that the model reads behind it.
