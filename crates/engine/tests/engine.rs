@@ -258,6 +258,11 @@ fn cancelling_a_load_leaves_nothing() {
     assert!(heard.get());
 }
 
+/// A tokenizer that knows one word.
+const ONE_WORD: &str = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+    "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+    "model": {"type": "WordLevel", "vocab": {"word": 0}, "unk_token": "word"}}"#;
+
 #[test]
 fn what_is_no_model_gets_one_sentence() {
     let whole = std::fs::read(golden("tiny-blocks/q8_0.gguf")).unwrap();
@@ -289,8 +294,8 @@ fn what_is_no_model_gets_one_sentence() {
             "config.json cannot be read",
             folder(&[
                 ("config.json", b"{\"model_type\": \"llama\"}"),
-                ("tokenizer.json", b"{}"),
-                ("model.safetensors", b"x"),
+                ("tokenizer.json", ONE_WORD.as_bytes()),
+                ("model.safetensors", &safetensors()),
             ]),
         ),
         (
