@@ -1,7 +1,6 @@
 //! The state shared by the parts of the page, and its life in the link.
 
 use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice};
-use glassformer_engine::registry;
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
@@ -134,7 +133,7 @@ impl Page {
     /// Models that can be chosen without opening files: the page's own, and what is opened in a
     /// tab.
     pub fn choices(&self) -> Vec<Chosen> {
-        let mut choices: Vec<Chosen> = registry::manifest().iter().map(Chosen::Manifest).collect();
+        let mut choices: Vec<Chosen> = tabs::models().map(Chosen::Manifest).collect();
         for model in self.hub.models() {
             let chosen = model.chosen.get();
             if matches!(chosen, Chosen::Opened { .. }) && !choices.contains(&chosen) {
@@ -285,12 +284,8 @@ fn known() -> Known<'static> {
         };
         TABS.iter().map(known).collect()
     });
-    static MODEL_IDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        registry::manifest()
-            .iter()
-            .map(|entry| entry.id.as_str())
-            .collect()
-    });
+    static MODEL_IDS: LazyLock<Vec<&str>> =
+        LazyLock::new(|| tabs::models().map(|entry| entry.id.as_str()).collect());
     Known {
         tabs: &TABS_KNOWN,
         models: &MODEL_IDS,

@@ -1,6 +1,6 @@
 //! The tabs. A new one adds a folder beside this file and an entry to [`TABS`].
 
-use glassformer_engine::registry;
+use glassformer_engine::registry::{self, ModelEntry};
 use leptos::prelude::*;
 
 use crate::fragment::Key;
@@ -64,13 +64,21 @@ pub fn find(id: &str) -> Option<&'static Tab> {
     TABS.iter().find(|tab| tab.id == id)
 }
 
+/// The page's own models: those of the manifest that a tab is made for. The others are the shell's.
+pub fn models() -> impl Iterator<Item = &'static ModelEntry> {
+    let has_tab = |entry: &&ModelEntry| {
+        let task = Some(entry.task.as_str());
+        TABS.iter().any(|tab| tab.task == task)
+    };
+    registry::manifest().iter().filter(has_tab)
+}
+
 impl Tab {
     /// Id of the model it starts with.
     pub fn default_model(&self) -> &'static str {
-        let models = registry::manifest();
         let entry = match self.task {
-            Some(task) => models.iter().find(|entry| entry.task == task),
-            None => models.iter().min_by_key(|entry| entry.total_bytes()),
+            Some(task) => registry::default_of(task),
+            None => models().min_by_key(|entry| entry.total_bytes()),
         };
         entry.map_or("", |entry| &entry.id)
     }
