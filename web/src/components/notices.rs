@@ -2,6 +2,9 @@
 
 use leptos::prelude::*;
 
+const PRESS_RUN: &str =
+    "The link asks to run at once; press Run, as the model has to be downloaded first.";
+
 /// The sentences on display, oldest first.
 #[derive(Clone, Copy, Default)]
 pub struct Notices {
@@ -18,10 +21,26 @@ impl Notices {
         });
     }
 
+    /// Says that a link asked for a run which waits for the person, as it would download.
+    pub fn ask_to_run(&self) {
+        self.say(PRESS_RUN);
+    }
+
+    /// The person has pressed Run.
+    pub fn has_run(&self) {
+        self.dismiss(PRESS_RUN);
+    }
+
     /// Puts a sentence away.
     pub fn dismiss(&self, sentence: &str) {
-        self.sentences
-            .update(|all| all.retain(|each| each != sentence));
+        // Nobody redraws for a sentence that is not there.
+        if self
+            .sentences
+            .with_untracked(|all| all.iter().any(|each| each == sentence))
+        {
+            self.sentences
+                .update(|all| all.retain(|each| each != sentence));
+        }
     }
 }
 

@@ -67,6 +67,7 @@ impl Texts {
     /// Runs what is typed.
     fn start(self) {
         self.waiting.set_value(None);
+        self.first.notices().has_run();
         let desk = self.first.desk();
         if desk.text.with_untracked(|text| text.trim().is_empty()) {
             // The opening example is what the field shows.
@@ -116,7 +117,7 @@ impl Texts {
             if untrack(|| model.is_ready()) || model.ask_cached().await {
                 self.start();
             } else {
-                self.first.say("The link asks to run at once; press Run, as the model has to be downloaded first.");
+                self.first.notices().ask_to_run();
             }
         });
     }
@@ -213,10 +214,12 @@ pub fn Attention() -> impl IntoView {
             <div class="attention-split" data-few=move || few().to_string()>
                 <HeadWall text=texts.first options/>
                 <div class="attention-work">
-                    <Side text=texts.first chosen=first options/>
-                    {move || second.with(Option::is_some).then(|| view! {
-                        <Side text=texts.second chosen=second options/>
-                    })}
+                    <div class="sides">
+                        <Side text=texts.first chosen=first options/>
+                        {move || second.with(Option::is_some).then(|| view! {
+                            <Side text=texts.second chosen=second options/>
+                        })}
+                    </div>
                     <HeadLegend text=texts.first options/>
                     <Scale/>
                     <WorthALook text=texts.first options/>

@@ -127,17 +127,24 @@ impl HeadSums {
     /// Takes the weights of query `i`: those of the keys it may read, from the first on.
     pub fn row(&mut self, i: usize, weights: &[f32], tokens: Tokens<'_>) {
         let sums = &mut self.sums;
-        let (mut entropy, mut distance, mut special, mut same) = (0.0f64, 0.0f64, 0.0, 0.0);
+        let (mut entropy, mut distance, mut special, mut same) = (0.0f64, 0.0f32, 0.0, 0.0);
         let mut twins = 0;
-        let n = tokens.ids.len();
-        let block = |at: usize| at * self.side / n.max(1);
+        let n = tokens.ids.len().max(1);
+        let top = i * self.side / n * self.side;
+        let cells = &mut self.thumbnail[top..top + self.side];
+        // `j * side / n`, without a division a weight.
+        let (mut block, mut over) = (0, 0);
         for (j, &p) in weights.iter().enumerate() {
-            let cell = &mut self.thumbnail[block(i) * self.side + block(j)];
-            *cell = cell.max(p);
-            if p > 0.0 {
-                entropy -= f64::from(p) * f64::from(p).log2();
+            cells[block] = cells[block].max(p);
+            over += self.side;
+            if over >= n {
+                over -= n;
+                block += 1;
             }
-            distance += f64::from(p) * i.abs_diff(j) as f64;
+            if p > 0.0 {
+                entropy -= f64::from(p * p.log2());
+            }
+            distance += p * i.abs_diff(j) as f32;
             if j > 0 && tokens.special[j] {
                 special += p;
             }
@@ -148,7 +155,7 @@ impl HeadSums {
         }
         self.rows += 1;
         sums.entropy += entropy as f32;
-        sums.distance += distance as f32;
+        sums.distance += distance;
         sums.special += special;
         sums.own += weights.get(i).copied().unwrap_or(0.0);
         if weights.len() > 1 {

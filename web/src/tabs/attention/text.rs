@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::recorded;
+use crate::components::notices::Notices;
 use crate::desk::Desk;
 use crate::model::LoadEnd;
 use crate::page::{Page, Problem};
@@ -325,6 +326,11 @@ impl Text {
     /// Says something on the page.
     pub fn say(&self, sentence: &str) {
         self.page.notices.say(sentence);
+    }
+
+    /// Where the page says such things.
+    pub fn notices(&self) -> Notices {
+        self.page.notices
     }
 
     /// The tab's place.

@@ -163,6 +163,7 @@ impl Runs {
 
     /// Loads the model if need be and asks about every text; with `fill` the words are put in.
     pub fn start(self, fill: bool) {
+        self.page.notices.has_run();
         self.run.update_value(|run| *run += 1);
         let run = self.run.get_value();
         self.desk.problem.set(None);
@@ -193,7 +194,7 @@ impl Runs {
             if untrack(|| self.desk.model.is_ready()) || self.desk.model.ask_cached().await {
                 self.start(false);
             } else {
-                self.page.notices.say("The link asks to run at once; press Run, as the model has to be downloaded first.");
+                self.page.notices.ask_to_run();
             }
         });
     }

@@ -124,6 +124,7 @@ impl Runs {
 
     /// Starts a run with what the page shows; a run under way ends.
     pub fn start(self) {
+        self.page.notices.has_run();
         let text = self.desk.text.get_untracked();
         if text.trim().is_empty() {
             let sentence = "The prompt is empty; type something or pick an example.".into();
@@ -177,7 +178,7 @@ impl Runs {
             if untrack(|| self.desk.model.is_ready()) || self.desk.model.ask_cached().await {
                 self.start();
             } else {
-                self.page.notices.say("The link asks to run at once; press Run, as the model has to be downloaded first.");
+                self.page.notices.ask_to_run();
             }
         });
     }
