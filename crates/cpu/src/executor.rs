@@ -8,7 +8,7 @@ use glassformer_graph::{
     SessionId, Tap, Tensor, WeightId, part,
 };
 
-use crate::kernels::Activations;
+use crate::kernels::{Activations, Order};
 use crate::packed::{Filling, Packed};
 use crate::plan::Plan;
 use crate::run::Steps;
@@ -31,6 +31,8 @@ type PlanKey = (String, Vec<NodeId>);
 #[derive(Debug)]
 pub struct CpuExecutor {
     pub(crate) precision: Precision,
+    /// Where the model's file says how to round, `fast` is what its own runtime computes.
+    pub(crate) order: Order,
     pub(crate) model: Rc<Model>,
     weights: Vec<Filling>,
     sessions: HashMap<SessionId, Session>,
@@ -58,6 +60,7 @@ impl CpuExecutor {
     pub fn new(precision: Precision) -> Self {
         Self {
             precision,
+            order: Order::default(),
             model: Rc::default(),
             weights: Vec::new(),
             sessions: HashMap::new(),
@@ -162,6 +165,9 @@ impl Executor for CpuExecutor {
             let multiplier = self.weight(*multiplier).vector().first().copied();
             if let Packed::I8(matrix) = &mut self.weights[matrix.0].packed {
                 matrix.rounding = multiplier;
+                if self.precision == Precision::Fast {
+                    self.order = Order::Marian;
+                }
             }
         }
         Ok(())

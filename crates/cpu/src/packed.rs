@@ -7,6 +7,7 @@ use half::{bf16, f16};
 
 mod scaled;
 
+pub(crate) use scaled::Loud;
 pub use scaled::{I8Block, Scaled};
 
 /// Rows that are computed together, one per SIMD lane.

@@ -137,7 +137,7 @@ impl<'a> Steps<'a> {
             }
             (Work::Op, Op::LayerNorm { weight, bias, eps }) => {
                 let [weight, bias] = [weight, bias].map(|id| exec.weight(*id).vector());
-                kernels::layer_norm(value(0), weight, bias, *eps, out);
+                exec.order.layer_norm(value(0), weight, bias, *eps, out);
             }
             (Work::Op, Op::Rope { table, layout }) => {
                 let dims = node.shape.bind(&self.bindings);
@@ -161,8 +161,7 @@ impl<'a> Steps<'a> {
             (Work::Op, Op::Softmax) => {
                 let width = self.bound(step.operands[0]).last().copied().unwrap_or(1);
                 out.copy_from_slice(value(0));
-                out.chunks_exact_mut(width.max(1))
-                    .for_each(kernels::softmax_row);
+                exec.order.softmax(out, width);
             }
             (Work::Op, Op::AttentionContext) => {
                 let mut shape = self.attention_shape(step, 0, 1);
@@ -194,7 +193,7 @@ impl<'a> Steps<'a> {
                 kernels::pool(value(0), lengths, *pool, [shape[1], shape[2]], out);
             }
             (Work::Op, Op::Unary(Unary::Relu)) => kernels::relu(value(0), out),
-            (Work::Op, Op::Unary(Unary::Sigmoid)) => kernels::sigmoid(value(0), out),
+            (Work::Op, Op::Unary(Unary::Sigmoid)) => exec.order.sigmoid(value(0), out),
             (Work::Op, Op::Scale { factor }) => kernels::scale(value(0), *factor, out),
             (Work::Op, Op::Positions { table }) => {
                 let dims = node.shape.bind(&self.bindings);
@@ -354,6 +353,7 @@ impl<'a> Steps<'a> {
             mask,
             lengths: lengths.transpose()?.unwrap_or_default(),
             bias: bias.map(|(_, source)| self.value(exec, *source)),
+            order: exec.order,
         })
     }
 

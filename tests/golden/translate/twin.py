@@ -72,8 +72,10 @@ class Student:
         self.saturated = 0
         q, m = self.w["Wemb"]
         self.embedding = q.float() * torch.tensor(1 / m, dtype=torch.float32)
-        steps = torch.arange(1024).double()[:, None]
-        angles = steps * 10000.0 ** (-torch.arange(WIDTH // 2).double() / (WIDTH // 2 - 1))
+        # In f32, as Marian has it.
+        step = torch.tensor(math.log(10000.0)) / (WIDTH // 2 - 1)
+        frequencies = (torch.arange(WIDTH // 2) * -step).double().exp().float()
+        angles = (torch.arange(1024)[:, None] * frequencies).double()
         self.positions = torch.cat([angles.sin(), angles.cos()], 1).float()
 
     def linear(self, x, name, bias=None, alpha=None, rows=None):

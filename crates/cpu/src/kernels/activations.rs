@@ -100,6 +100,21 @@ pub(crate) struct Rounded {
     pub(crate) pairs: Vec<[[i16; 2]; 2]>,
 }
 
+impl Rounded {
+    /// Numbers `at` and `at + 1` of `[n, cols]`; `at` is even.
+    pub fn two(&self, at: usize) -> [i32; 2] {
+        let (word, half) = (at / 4, at % 4 / 2);
+        if let Some(pairs) = self.pairs.get(word) {
+            return pairs.map(|pair| pair[half].into());
+        }
+        let byte = |words: &[u32], i: usize| {
+            let bytes = words.get(word).map_or([0; 4], |word| word.to_le_bytes());
+            i32::from(bytes[2 * half + i])
+        };
+        [0, 1].map(|i| byte(&self.plus, i) - byte(&self.minus, i))
+    }
+}
+
 impl Default for Activations {
     fn default() -> Self {
         Self::on(Machine::detect())

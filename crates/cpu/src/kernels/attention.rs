@@ -4,7 +4,7 @@
 use glassformer_graph::{MASKED, Mask};
 use wide::f32x4;
 
-use super::{dot, load, softmax_row};
+use super::{Order, dot, load, marian};
 
 /// Lengths of one attention.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,8 @@ pub struct Scoring<'a> {
     pub lengths: &'a [u32],
     /// Added, `[heads, q_len, kv_len]` or `[batch, heads, q_len, kv_len]`.
     pub bias: Option<&'a [f32]>,
+    /// Of sums and exponentials.
+    pub order: Order,
 }
 
 /// `query · key · scale (+ bias)` of the keys `seen` by one query of one head, into `out[seen]`.
@@ -91,9 +93,20 @@ fn score_row(
     out: &mut [f32],
 ) {
     let query = &query[s.query(b, i, head)];
-    for j in seen.clone() {
-        out[j] = dot(query, &key[s.key(b, j, head)]) * scoring.scale;
+    let key = |j: usize| &key[s.key(b, j, head)];
+    match scoring.order {
+        Order::Own => seen.clone().for_each(|j| out[j] = dot(query, key(j))),
+        Order::Marian => {
+            // Only an encoder has many queries at once, as many as keys; a decoder has one at a time,
+            // and looks alike if it reads several words that are known.
+            let by_four = s.q_len == s.kv_len && i < s.q_len / 4 * 4;
+            let key = |j: usize| key(seen.start + j);
+            marian::products(query, key, by_four, &mut out[seen.clone()]);
+        }
     }
+    out[seen.clone()]
+        .iter_mut()
+        .for_each(|x| *x *= scoring.scale);
     if let Some(bias) = scoring.bias {
         // Each sequence's own, or one for all.
         let pairs = s.heads * s.q_len * s.kv_len;
@@ -163,7 +176,7 @@ pub fn attention(
             seen.clone(),
             &mut scores,
         );
-        softmax_row(&mut scores[seen.clone()]);
+        scoring.order.softmax(&mut scores[seen.clone()], seen.len());
         let out = &mut out[s.query(b, i, head)];
         context_row(s, (b, head), &scores, value, seen, out);
     });

@@ -4,6 +4,7 @@ mod activations;
 mod attention;
 mod linear;
 mod machine;
+mod marian;
 mod pictures;
 mod simple;
 
@@ -13,11 +14,47 @@ pub use linear::linear;
 pub use machine::simd;
 pub use pictures::{pool, sequence, unfold};
 pub use simple::{
-    add, gelu, gelu_tanh, layer_norm, mul, positions, quick_gelu, recur, relu, rms_norm, rope,
-    scale, sigmoid, silu, softmax_row,
+    add, gelu, gelu_tanh, mul, positions, quick_gelu, recur, relu, rms_norm, rope, scale, silu,
 };
 
 use wide::{f32x4, u32x4};
+
+/// Whose order f32 operations have, where two ways give other last digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// What is quick here.
+    #[default]
+    Own,
+    /// Marian's, digit for digit.
+    Marian,
+}
+
+impl Order {
+    /// `out = (x − mean(x)) / √(var(x) + eps) · weight + bias` for each row of `x`, `[n, hidden]`.
+    pub fn layer_norm(self, x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
+        match self {
+            Self::Own => simple::layer_norm(x, weight, bias, eps, out),
+            Self::Marian => marian::layer_norm(x, weight, bias, eps, out),
+        }
+    }
+
+    /// `out = 1 / (1 + e⁻ˣ)`.
+    pub fn sigmoid(self, x: &[f32], out: &mut [f32]) {
+        match self {
+            Self::Own => simple::sigmoid(x, out),
+            Self::Marian => marian::sigmoid(x, out),
+        }
+    }
+
+    /// Replaces the scores of each row, `[rows, width]`, by `exp(x) / Σ exp(x)`.
+    pub fn softmax(self, x: &mut [f32], width: usize) {
+        let rows = x.chunks_exact_mut(width.max(1));
+        match self {
+            Self::Own => rows.for_each(simple::softmax_row),
+            Self::Marian => rows.for_each(marian::softmax_row),
+        }
+    }
+}
 
 /// Four numbers of a slice.
 pub(crate) fn load(x: &[f32; 4]) -> f32x4 {

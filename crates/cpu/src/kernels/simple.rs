@@ -54,7 +54,7 @@ pub fn mul(a: &[f32], b: &[f32], out: &mut [f32]) {
 }
 
 /// Applies a function of four numbers to all of `x`.
-fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32x4) -> f32x4) {
+pub(super) fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32x4) -> f32x4) {
     let (x4, x_rest) = x.as_chunks::<4>();
     let (out4, out_rest) = out.as_chunks_mut::<4>();
     for (x, out) in x4.iter().zip(out4) {

@@ -27,6 +27,35 @@ pub struct Scaled {
     pub(crate) rounding: Option<f32>,
     /// `Σ q` of each row; rows beyond the last are zero.
     pub(crate) sums: Vec<i32>,
+    /// Pairs of neighbours that may overflow, in order of rows.
+    pub(crate) loud: Vec<Loud>,
+}
+
+/// Two neighbours in a row, so large and of one sign that their products with two bytes may leave the 16
+/// bits in which intgemm adds them, and stay at the limit. There are few: a thousand in a student.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loud {
+    pub(crate) row: u32,
+    /// Of the first; even.
+    pub(crate) column: u32,
+    pub(crate) q: [i8; 2],
+}
+
+impl Loud {
+    /// From here on, the sum of both with inputs of 254, the largest, is beyond 16 bits.
+    const LEAST: i16 = 130;
+
+    fn is(q: [i8; 2]) -> bool {
+        (i16::from(q[0]) + i16::from(q[1])).abs() >= Self::LEAST
+    }
+
+    /// By how much `q·x` is beyond 16 bits; `x` in 0..=254.
+    #[inline]
+    pub(crate) fn overflow(self, x: [i32; 2]) -> i32 {
+        let [a, b] = self.q.map(i32::from);
+        let sum = a * x[0] + b * x[1];
+        sum - sum.clamp(i16::MIN.into(), i16::MAX.into())
+    }
 }
 
 impl Scaled {
@@ -45,6 +74,7 @@ impl Scaled {
             multiplier: 1.0,
             rounding: None,
             sums: Vec::new(),
+            loud: Vec::new(),
         })
     }
 
@@ -67,19 +97,28 @@ impl Scaled {
     /// Takes the multiplier, once all bytes are there.
     pub(super) fn finish(&mut self, multiplier: f32) {
         self.multiplier = multiplier;
+        self.sums.clear();
         let per_row = self.matrix.cols / I8Block::COLS;
+        self.loud.clear();
         let groups = self.matrix.blocks.chunks_exact(per_row.max(1));
-        self.sums = groups
-            .flat_map(|group| {
-                let mut sums = [0; LANES];
-                for block in group {
-                    for (sum, word) in sums.iter_mut().zip(block.q) {
-                        *sum += bytes(word).map(i32::from).iter().sum::<i32>();
+        for (group, blocks) in groups.enumerate() {
+            let mut sums = [0; LANES];
+            for (n, block) in blocks.iter().enumerate() {
+                for (lane, word) in block.q.into_iter().enumerate() {
+                    let [a, b, c, d] = bytes(word);
+                    sums[lane] += [a, b, c, d].map(i32::from).iter().sum::<i32>();
+                    for (q, at) in [([a, b], 0), ([c, d], 2)] {
+                        if Loud::is(q) {
+                            let row = (group * LANES + lane) as u32;
+                            let column = (n * I8Block::COLS + at) as u32;
+                            self.loud.push(Loud { row, column, q });
+                        }
                     }
                 }
-                sums
-            })
-            .collect();
+            }
+            self.sums.extend(sums);
+        }
+        self.loud.sort_by_key(|pair| (pair.row, pair.column));
     }
 
     /// Row `row`, dequantised as Marian does.
@@ -110,6 +149,11 @@ impl Scaled {
                 target.q[to % LANES] = source.q[from % LANES];
             }
             chosen.sums[to] = self.sums[from];
+            let first = self.loud.partition_point(|pair| (pair.row as usize) < from);
+            let pairs = self.loud[first..].iter();
+            let pairs = pairs.take_while(|pair| pair.row as usize == from);
+            let row = to as u32;
+            chosen.loud.extend(pairs.map(|&pair| Loud { row, ..pair }));
         }
         (chosen.multiplier, chosen.rounding) = (self.multiplier, self.rounding);
         Ok(chosen)

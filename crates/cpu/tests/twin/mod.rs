@@ -42,6 +42,8 @@ pub struct Case {
     n: usize,
     /// `W [rows, cols]` as a file has it.
     bytes: Vec<u8>,
+    /// What weights and activations are multiplied by before they are rounded, in `I8` files.
+    multipliers: [f32; 2],
     /// `[n, cols]`
     x: Vec<f32>,
 }
@@ -50,18 +52,23 @@ impl Case {
     /// Small odd shapes; weights and activations are at their limits more often than not.
     pub fn new(seed: u64) -> Self {
         let mut random = Random(seed);
-        let encodings = [Encoding::Q4_0, Encoding::Q4_1, Encoding::Q8_0];
-        let encoding = encodings[random.below(3)];
+        let encodings = [Encoding::Q4_0, Encoding::Q4_1, Encoding::Q8_0, Encoding::I8];
+        let encoding = encodings[random.below(4)];
         let (rows, blocks) = (1 + random.below(13), 1 + random.below(3));
         let n = 1 + random.below(10);
-        let scales = if encoding == Encoding::Q4_1 { 2 } else { 1 };
+        // How many bytes stand behind each other; in `I8` files all of a matrix do.
+        let (count, payload, scales) = match encoding {
+            Encoding::I8 => (1, rows * blocks * BLOCK, 0),
+            Encoding::Q4_1 => (rows * blocks, encoding.block_bytes() - 4, 2),
+            _ => (rows * blocks, encoding.block_bytes() - 2, 1),
+        };
         let extreme = random.below(3) == 0;
         let mut bytes = Vec::new();
-        for _ in 0..rows * blocks {
+        for _ in 0..count {
             for _ in 0..scales {
                 bytes.extend(f16::from_f32(random.number()).to_le_bytes());
             }
-            for _ in 2 * scales..encoding.block_bytes() {
+            for _ in 0..payload {
                 let limits = [0x80, 0x7f, 0xff, 0x00, 0x81, 0xf0];
                 bytes.push(match extreme || random.below(4) == 0 {
                     true => limits[random.below(limits.len())],
@@ -76,12 +83,17 @@ impl Case {
             false => random.number() * 50.0,
         };
         let x = (0..n * blocks * BLOCK).map(activation).collect();
+        let multipliers = [30.0 + random.number(), 40.0 + 38.0 * random.number()];
+        if encoding == Encoding::I8 {
+            bytes.extend(multipliers[0].to_le_bytes());
+        }
         Self {
             encoding,
             rows,
             blocks,
             n,
             bytes,
+            multipliers,
             x,
         }
     }
@@ -97,9 +109,15 @@ impl Case {
         let hidden = b.embedding("hidden", ids, table)?;
         let out = b.linear("out", hidden, matrix, None)?;
         b.entry("product", &[out])?;
+        let rounding = b.weight("alpha", &[1])?;
+        if self.encoding == Encoding::I8 {
+            b.rounds(matrix, rounding);
+        }
 
         let mut exec = CpuExecutor::new(Precision::Fast);
-        exec.load(Rc::new(b.finish()), &[Encoding::F32, self.encoding])?;
+        let encodings = [Encoding::F32, self.encoding, Encoding::F32];
+        exec.load(Rc::new(b.finish()), &encodings)?;
+        exec.write_weight(rounding, &self.multipliers[1].to_le_bytes())?;
         let x: Vec<u8> = self.x.iter().flat_map(|x| x.to_le_bytes()).collect();
         exec.write_weight(table, &x)?;
         exec.write_weight(matrix, &self.bytes)?;
@@ -126,6 +144,16 @@ impl Case {
 
     /// `[n, rows]`, one number after the other.
     fn expected(&self) -> Vec<f32> {
+        if self.encoding == Encoding::I8 {
+            let (x, w) = (
+                self.x.chunks(self.blocks * BLOCK),
+                self.bytes.chunks_exact(self.blocks * BLOCK),
+            );
+            // The last four bytes are the multiplier.
+            return x
+                .flat_map(|x| w.clone().take(self.rows).map(|row| self.intgemm(x, row)))
+                .collect();
+        }
         let row_bytes = self.blocks * self.encoding.block_bytes();
         let dot = |x: &[f32], row: &[u8]| {
             let blocks = x.chunks(BLOCK).zip(row.chunks(self.encoding.block_bytes()));
@@ -134,6 +162,21 @@ impl Case {
         let x = self.x.chunks(self.blocks * BLOCK);
         x.flat_map(|x| self.bytes.chunks(row_bytes).map(move |row| dot(x, row)))
             .collect()
+    }
+
+    /// What intgemm does: activations shifted up, two neighbouring products in 16 bits.
+    fn intgemm(&self, x: &[f32], row: &[u8]) -> f32 {
+        let [weights, inputs] = self.multipliers;
+        let q = |byte: &u8| i32::from(byte.cast_signed());
+        let a = |x: &f32| (x * inputs).clamp(-127.0, 127.0).round_ties_even() as i32 + 127;
+        let two = |(x, w): (&[f32], &[u8])| {
+            let sum = a(&x[0]) * q(&w[0]) + a(&x[1]) * q(&w[1]);
+            sum.clamp(i16::MIN.into(), i16::MAX.into())
+        };
+        let dot: i32 = x.chunks(2).zip(row.chunks(2)).map(two).sum();
+        let sum: i32 = row.iter().map(q).sum();
+        let back = -((127.0 / inputs) * (127.0 / weights)) / 127.0;
+        dot as f32 * (1.0 / (inputs * weights)) + sum as f32 * back
     }
 
     /// One block of a row with one block of activations.

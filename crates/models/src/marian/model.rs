@@ -41,14 +41,17 @@ pub(super) fn build(config: &MarianConfig, context: usize) -> Result<Model> {
 }
 
 /// Sines, then cosines, `[positions, hidden]`. The students' frequencies fall to 10⁻⁴ in equal steps,
-/// the last included; MarianMT's do not reach it.
+/// the last included, and angles are f32, as the students have learnt them; MarianMT's do not reach it.
 fn positions(decoder: Decoder, count: usize, hidden: usize) -> Vec<f32> {
     let half = hidden / 2;
-    let exponent = |i: usize| match decoder {
-        Decoder::Student => i as f64 / (half as f64 - 1.0).max(1.0),
-        Decoder::Full => i as f64 / half as f64,
+    let angle = |position: usize, i: usize| match decoder {
+        Decoder::Student => {
+            let step = 10_000_f64.ln() as f32 / (half as f32 - 1.0).max(1.0);
+            let frequency = f64::from(i as f32 * -step).exp() as f32;
+            f64::from(position as f32 * frequency)
+        }
+        Decoder::Full => position as f64 * 10_000_f64.powf(-(i as f64) / half as f64),
     };
-    let angle = |position: usize, i: usize| position as f64 * 10_000_f64.powf(-exponent(i));
     let row = |position: usize| {
         let sines = (0..half).map(move |i| angle(position, i).sin() as f32);
         sines.chain((0..half).map(move |i| angle(position, i).cos() as f32))

@@ -2,8 +2,9 @@
 //!
 //! `fast` gives intgemm's numbers, operation for operation: inputs rounded by the multiplier of the
 //! file and shifted up by 127, integer products, and the shift taken back through the sums of the
-//! rows, in the bias. (intgemm lets two neighbouring products overflow 16 bits where a pair of weights
-//! is large; here sums are exact.)
+//! rows, in the bias. intgemm adds two neighbouring products in 16 bits, where they stay at the limit if
+//! they are beyond. Sums are exact here, whatever multiplies, and for the few pairs of weights that are
+//! large enough ([`Loud`]) what is beyond the limit is taken off again.
 
 use bytemuck::cast;
 use wide::{f32x4, i16x8, i32x4, u32x4};
@@ -12,7 +13,7 @@ use super::{add_into, load, rows};
 use crate::kernels::activations::{Activations, Rounded};
 use crate::kernels::lanes;
 use crate::kernels::machine::Machine;
-use crate::packed::{I8Block, LANES, Scaled};
+use crate::packed::{I8Block, LANES, Loud, Scaled};
 
 /// Rows of `x` that are computed together.
 const TILE: usize = 4;
@@ -29,7 +30,7 @@ pub fn linear(weight: &Scaled, bias: Option<&[f32]>, x: &Activations, out: &mut 
             unsafe { by_machine(machine, weight, rounding, bias, x, out) }
         }
         (Some(rounding), None) if !pairs.is_empty() => {
-            integers(Pairs(x), weight, rounding, bias, x.n, out);
+            integers(Pairs(x), weight, rounding, bias, x, out);
         }
         _ => exact(weight, bias, x, out),
     }
@@ -52,7 +53,7 @@ unsafe fn by_machine(
     x: &Activations,
     out: &mut [f32],
 ) {
-    integers(Bytes { machine, x }, weight, rounding, bias, x.n, out);
+    integers(Bytes { machine, x }, weight, rounding, bias, x, out);
 }
 
 /// How `Σ q·a` is computed for four rows of weights and `T` rows of rounded inputs.
@@ -66,9 +67,10 @@ fn integers(
     weight: &Scaled,
     rounding: f32,
     bias: Option<&[f32]>,
-    n: usize,
+    x: &Activations,
     out: &mut [f32],
 ) {
+    let (n, mut loud) = (x.n, weight.loud.as_slice());
     let multiplier = weight.multiplier;
     let scale = f32x4::splat(1.0 / (rounding * multiplier));
     // intgemm's way to write the same with another rounding.
@@ -85,8 +87,14 @@ fn integers(
         let sums = i32x4::new(*sums);
         let base = f32x4::from_i32x4(sums) * back + load(&base);
         let shift = sums * i32x4::splat(SHIFT as i32);
+        let here = loud.partition_point(|pair| (pair.row as usize) < first + LANES);
+        let here = loud.split_off(..here).unwrap_or_default();
         let mut store = |t: usize, dots: i32x4| {
-            let sums = f32x4::from_i32x4(dots + shift) * scale + base;
+            let mut dots = dots + shift;
+            if !here.is_empty() {
+                dots -= beyond(here, x, t);
+            }
+            let sums = f32x4::from_i32x4(dots) * scale + base;
             add_into(sums, None, &mut out[t * rows..][range.clone()]);
         };
         let mut t = 0;
@@ -103,6 +111,17 @@ fn integers(
             t += 1;
         }
     }
+}
+
+/// What intgemm loses in row `t` of the input, of four rows of weights.
+#[inline(never)]
+fn beyond(pairs: &[Loud], x: &Activations, t: usize) -> i32x4 {
+    let mut lost = [0; LANES];
+    for pair in pairs {
+        let two = x.rounded.two(t * x.cols + pair.column as usize);
+        lost[pair.row as usize % LANES] += pair.overflow(two.map(|q| q + SHIFT as i32));
+    }
+    i32x4::new(lost)
 }
 
 /// With an instruction that multiplies bytes; see `bytes.rs` on the two halves of the input.

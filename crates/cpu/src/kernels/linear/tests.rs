@@ -163,6 +163,7 @@ fn every_finite_half_is_converted_exactly() {
 #[test]
 fn bytes_with_one_scale_are_multiplied_exactly() {
     use crate::packed::{Filling, Scaled};
+    let mut overflown = 0;
     for (rows, cols, n) in [(5, 20, 1), (8, 64, 4), (3, 4, 7), (13, 36, 6)] {
         let (multiplier, rounding) = (37.5f32, 9.25f32);
         let decl = WeightDecl {
@@ -218,7 +219,11 @@ fn bytes_with_one_scale_are_multiplied_exactly() {
                     let a = (x[t * cols + k] * rounding).clamp(-127.0, 127.0);
                     a.round_ties_even() as i32 + 127
                 };
-                let dot: i32 = (0..cols).map(|k| q(k) * a(k)).sum();
+                // Two neighbours stay within 16 bits.
+                let two = |k: usize| q(2 * k) * a(2 * k) + q(2 * k + 1) * a(2 * k + 1);
+                let short = |sum: i32| sum.clamp(i16::MIN.into(), i16::MAX.into());
+                let dot: i32 = (0..cols / 2).map(|k| short(two(k))).sum();
+                overflown += (0..cols / 2).filter(|&k| short(two(k)) != two(k)).count();
                 let sum: i32 = (0..cols).map(q).sum();
                 dot as f32 * scale + (sum as f32 * back + bias[row])
             })
@@ -243,4 +248,5 @@ fn bytes_with_one_scale_are_multiplied_exactly() {
             assert_eq!(out, [all[2], all[0], all[2]]);
         }
     }
+    assert!(overflown > 10, "{overflown}");
 }
