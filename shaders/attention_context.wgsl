@@ -1,4 +1,4 @@
-// probs · value: probs [batch, HEADS, q_len, kv_len], values → y [batch, q_len, HEADS, HEAD_DIM].
+// probs · value: probs [batch, HEADS, q_len, keys], values → y [batch, q_len, HEADS, HEAD_DIM].
 // Dispatch: (HEADS · HEAD_DIM / 64, batch · q_len).
 //#include run
 //#include heads
@@ -15,9 +15,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let m = group.y;
   let batch = m / run.q_len;
   let head = element / HEAD_DIM;
-  let row = ((batch * HEADS + head) * run.q_len + m % run.q_len) * run.kv_len;
+  let row = ((batch * HEADS + head) * run.q_len + m % run.q_len) * key_count();
   var sum = 0.0;
-  for (var key = 0u; key < run.kv_len; key++) {
+  for (var key = 0u; key < key_count(); key++) {
     sum += probs[row + key] * values[kv_at(batch, key, head) + element % HEAD_DIM];
   }
   y[m * HEADS * HEAD_DIM + element] = sum;

@@ -1,5 +1,5 @@
 // query · keyᵀ · scale (+ bias), unseen pairs masked: query [batch, q_len, HEADS, HEAD_DIM], keys
-// → y [batch, HEADS, q_len, kv_len]. Dispatch: (kv_len / 64, batch · HEADS · q_len).
+// → y [batch, HEADS, q_len, keys]. Dispatch: (keys / 64, batch · HEADS · q_len).
 //#include run
 //#include heads
 //#include mask
@@ -8,7 +8,7 @@ override BIAS_OF_EACH: bool = false; // whether each sequence has a bias of its 
 @group(0) @binding(3) var<storage, read> query: array<f32>;
 @group(0) @binding(4) var<storage, read> keys: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<storage, read> bias: array<f32>; // [HEADS, q_len, kv_len], or of each sequence
+@group(0) @binding(6) var<storage, read> bias: array<f32>; // [HEADS, q_len, keys], or of each sequence
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,7 +18,7 @@ fn main(
 ) {
   let key = group.x * 64u + local;
   let row = group.z * groups.y + group.y;
-  if (key >= run.kv_len || row >= run.positions * HEADS) {
+  if (key >= key_count() || row >= run.positions * HEADS) {
     return;
   }
   let q = row % run.q_len;
@@ -36,8 +36,8 @@ fn main(
     score *= SCALE;
     if (BIAS) {
       let own = select(head * run.q_len + q, row, BIAS_OF_EACH);
-      score += bias[own * run.kv_len + key];
+      score += bias[own * key_count() + key];
     }
   }
-  y[row * run.kv_len + key] = score;
+  y[row * key_count() + key] = score;
 }

@@ -1,4 +1,4 @@
-// Linear layer: y = x · Wᵀ (+ bias) (+ residual).
+// Linear layer: y = f(x · Wᵀ (+ bias)) (+ residual).
 // Many rows of input: tiles in shared memory.
 //#include run
 //#include linear

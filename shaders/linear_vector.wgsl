@@ -1,4 +1,4 @@
-// Linear layer: y = x · Wᵀ (+ bias) (+ residual).
+// Linear layer: y = f(x · Wᵀ (+ bias)) (+ residual).
 // A few rows of input: matrix × vector, with the RMS norm of the input on the way.
 //#include run
 //#include linear

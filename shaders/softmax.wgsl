@@ -1,6 +1,7 @@
-// exp(x − max) / Σ exp(x − max) over the last axis, kv_len numbers: x [ROWS · positions, kv_len]
+// exp(x − max) / Σ exp(x − max) over the last axis, the keys: x [ROWS · positions, keys]
 // → y, the same shape. Dispatch: one workgroup a row.
 //#include run
+//#include keys
 override ROWS: u32; // rows of a position: the heads
 
 @group(0) @binding(3) var<storage, read> x: array<f32>;
@@ -15,7 +16,7 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let row = group.z * groups.y + group.y;
-  let width = run.kv_len;
+  let width = key_count();
   // The same for the whole workgroup.
   if (row >= run.positions * ROWS) {
     return;

@@ -4,7 +4,11 @@
 override N: u32;
 override K: u32;
 override ROW0: u32 = 0u;
-override PAIRS: u32 = N;
+
+fn pairs() -> u32 {
+  return N;
+}
+
 
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 

@@ -1,5 +1,6 @@
-// y = x · Wᵀ (+ bias) (+ other): x [rows, K] → y [rows, N]. Where W is too large for one binding, a
+// y = f(x · Wᵀ (+ bias)) (+ other): x [rows, K] → y [rows, N], f a function of one number. Where W is too large for one binding, a
 // dispatch has COUNT of its N rows, from FIRST on.
+//#include function
 override N: u32;
 override K: u32;
 override FIRST: u32 = 0u;
@@ -7,8 +8,12 @@ override COUNT: u32 = N;
 override ROW0: u32 = 0u;      // where W begins in a stack of matrices
 override BIAS: bool = false;
 override BIAS_AT: u32 = 0u;
+override FUNCTION: u32 = 0u;
 override RESIDUAL: bool = false;
-override PAIRS: u32 = (COUNT + 1u) / 2u;
+
+fn pairs() -> u32 {
+  return (COUNT + 1u) / 2u;
+}
 
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<storage, read> other: array<f32>;
@@ -27,6 +32,7 @@ fn emit_one(m: u32, row: u32, sum: f32) {
   if (BIAS) {
     value += vectors[BIAS_AT + n];
   }
+  value = apply(FUNCTION, value);
   if (RESIDUAL) {
     value += other[at];
   }

@@ -10,12 +10,12 @@ const MASKED: f32 = -3.4028234e38;
 // The keys start..end that the query at an absolute position of a sequence may read.
 fn visible(batch: u32, position: u32) -> vec2<u32> {
   if (MASK == 3u) {
-    return vec2<u32>(0u, min(lengths[batch], run.kv_len));
+    return vec2<u32>(0u, min(lengths[batch], key_count()));
   }
   if (MASK == 0u) {
-    return vec2<u32>(0u, run.kv_len);
+    return vec2<u32>(0u, key_count());
   }
-  let end = min(position + 1u, run.kv_len);
+  let end = min(position + 1u, key_count());
   if (MASK == 2u && end > WINDOW) {
     return vec2<u32>(end - WINDOW, end);
   }

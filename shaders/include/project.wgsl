@@ -16,7 +16,10 @@ override BIAS: bool = false;
 override BIAS_Q: u32 = 0u;
 override BIAS_K: u32 = 0u;
 override BIAS_V: u32 = 0u;
-override PAIRS: u32 = Q_WIDTH / 2u + KV_WIDTH;
+
+fn pairs() -> u32 {
+  return Q_WIDTH / 2u + KV_WIDTH;
+}
 
 @group(0) @binding(5) var<storage, read_write> query: array<f32>;
 @group(0) @binding(6) var<storage, read_write> keys: array<f32>;

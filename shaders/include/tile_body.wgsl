@@ -33,8 +33,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (m >= end) {
     return;
   }
-  let near = rows_of(min(pair, PAIRS - 1u));
-  let far = rows_of(min(pair + 16u, PAIRS - 1u));
+  let near = rows_of(min(pair, pairs() - 1u));
+  let far = rows_of(min(pair + 16u, pairs() - 1u));
 
   let last = vec4<u32>(end - 1u);
   let rows = array<vec4<u32>, 2>(
@@ -56,10 +56,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (m + i >= end) {
       return;
     }
-    if (pair < PAIRS) {
+    if (pair < pairs()) {
       emit(m + i, pair, sums[i].xy * SHRINK);
     }
-    if (pair + 16u < PAIRS) {
+    if (pair + 16u < pairs()) {
       emit(m + i, pair + 16u, sums[i].zw * SHRINK);
     }
   }

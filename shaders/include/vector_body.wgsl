@@ -19,14 +19,14 @@ fn gained(raw: vec4<f32>, k4: u32) -> vec4<f32> {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let pair = group.x * (64u / LANES) + local / LANES;
   let m = group.y;
-  let rows = rows_of(min(pair, PAIRS - 1u));
+  let rows = rows_of(min(pair, pairs() - 1u));
   var sum = vec3<f32>(0.0);
   let chunks = (K + CHUNK - 1u) / CHUNK;
   for (var chunk = local % LANES; chunk < chunks; chunk += LANES) {
     sum += dot_chunk(rows, chunk, m);
   }
   sum = sum_lanes(local, sum);
-  if (local % LANES != 0u || pair >= PAIRS) {
+  if (local % LANES != 0u || pair >= pairs()) {
     return;
   }
   var dots = sum.xy;

@@ -8,8 +8,8 @@ use futures::executor::block_on;
 use glassformer_engine::tasks::translation::{
     BeamNode, Decoding, Fate, Hypothesis, Search, SearchStep, TranslateSettings, forced_scores,
 };
-use glassformer_graph::{NodeId, Precision, Role, Stack};
-use golden::{Runner, Worst, max_diff};
+use glassformer_graph::{ExecError, Input, NodeId, Precision, Role, Run, Stack};
+use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
 
 /// Absolute; states and logits of the tiny models are about 10. Sums are in another order than
@@ -54,65 +54,78 @@ struct Expected {
     normalised: Option<f64>,
 }
 
-fn tiny(name: &str) -> (Golden, Runner) {
+fn tiny(name: &str, target: Target) -> (Golden, Runner) {
     let golden = golden::json(&format!("marian/{name}/golden.json"));
-    let model = golden::tiny_of("marian", name, Precision::Exact);
+    let model = golden::tiny_of("marian", name, target);
     (golden, model)
+}
+
+/// The CPU, and the GPU with and without its features, if there is one.
+fn targets(test: &str) -> Vec<Target> {
+    let mut targets = vec![Precision::Exact.into()];
+    targets.extend(golden::gpus(test));
+    targets
 }
 
 #[test]
 fn tiny_models_give_the_numbers_of_pytorch() {
-    for name in ["tiny-relu", "tiny-swish"] {
-        let (golden, mut model) = tiny(name);
-        let mut worst = Worst::new(format!("{name}: states, logits, attention"));
-        for case in &golden.cases {
-            let session = model.exec.open(1, 64).unwrap();
-            let encode = &model.loaded.model.entries["encode"];
-            let states = encode.role(Role::FinalHidden).unwrap();
-            model.run_entry(session, "encode", &[("ids", &case.source)], &[]);
-            worst.check(
-                max_diff(&model.read_entry(session, "encode", states), &case.encoder).into(),
-                NUMBERS,
-                name,
-            );
+    for target in targets("tiny_models_give_the_numbers_of_pytorch") {
+        for name in ["tiny-relu", "tiny-swish"] {
+            numbers_of_pytorch(name, target);
+        }
+    }
+}
 
-            let decode = &model.loaded.model.entries["decode"];
-            let probs = |stack, layer| decode.role(Role::AttentionProbs { stack, layer }).unwrap();
-            let layers = case.cross.len();
-            let cross: Vec<NodeId> = (0..layers).map(|l| probs(Stack::Cross, l)).collect();
-            let own: Vec<NodeId> = (0..layers).map(|l| probs(Stack::Decoder, l)).collect();
-            let logits = decode.role(Role::Logits).unwrap();
-            let look: Vec<NodeId> = cross.iter().chain(&own).copied().collect();
-            let mut ids = vec![60];
-            ids.extend(&case.target);
-            let rows: Vec<u32> = (0..ids.len() as u32).collect();
-            model.run_entry(session, "decode", &[("ids", &ids), ("rows", &rows)], &look);
-            worst.check(
-                max_diff(&model.read_entry(session, "decode", logits), &case.logits).into(),
-                NUMBERS,
-                name,
-            );
-            for (nodes, expected) in [(&cross, &case.cross), (&own, &case.own)] {
-                for (&node, expected) in nodes.iter().zip(expected) {
-                    worst.check(
-                        max_diff(&model.read_entry(session, "decode", node), expected).into(),
-                        NUMBERS,
-                        name,
-                    );
-                }
-            }
-            // Token by token it is the same.
-            let single = model.exec.open(1, 64).unwrap();
-            model.run_entry(single, "encode", &[("ids", &case.source)], &[]);
-            let width = case.logits.len() / ids.len();
-            for (id, expected) in ids.iter().zip(case.logits.chunks(width)) {
-                model.run_entry(single, "decode", &[("ids", &[*id]), ("rows", &[0])], &[]);
+fn numbers_of_pytorch(name: &str, target: Target) {
+    let (golden, mut model) = tiny(name, target);
+    let mut worst = Worst::new(format!("{name}, {target:?}: states, logits, attention"));
+    for case in &golden.cases {
+        let session = model.exec.open(1, 64).unwrap();
+        let encode = &model.loaded.model.entries["encode"];
+        let states = encode.role(Role::FinalHidden).unwrap();
+        model.run_entry(session, "encode", &[("ids", &case.source)], &[]);
+        worst.check(
+            max_diff(&model.read_entry(session, "encode", states), &case.encoder).into(),
+            NUMBERS,
+            name,
+        );
+
+        let decode = &model.loaded.model.entries["decode"];
+        let probs = |stack, layer| decode.role(Role::AttentionProbs { stack, layer }).unwrap();
+        let layers = case.cross.len();
+        let cross: Vec<NodeId> = (0..layers).map(|l| probs(Stack::Cross, l)).collect();
+        let own: Vec<NodeId> = (0..layers).map(|l| probs(Stack::Decoder, l)).collect();
+        let logits = decode.role(Role::Logits).unwrap();
+        let look: Vec<NodeId> = cross.iter().chain(&own).copied().collect();
+        let mut ids = vec![60];
+        ids.extend(&case.target);
+        let rows: Vec<u32> = (0..ids.len() as u32).collect();
+        model.run_entry(session, "decode", &[("ids", &ids), ("rows", &rows)], &look);
+        worst.check(
+            max_diff(&model.read_entry(session, "decode", logits), &case.logits).into(),
+            NUMBERS,
+            name,
+        );
+        for (nodes, expected) in [(&cross, &case.cross), (&own, &case.own)] {
+            for (&node, expected) in nodes.iter().zip(expected) {
                 worst.check(
-                    max_diff(&model.read_entry(single, "decode", logits), expected).into(),
+                    max_diff(&model.read_entry(session, "decode", node), expected).into(),
                     NUMBERS,
                     name,
                 );
             }
+        }
+        // Token by token it is the same.
+        let single = model.exec.open(1, 64).unwrap();
+        model.run_entry(single, "encode", &[("ids", &case.source)], &[]);
+        let width = case.logits.len() / ids.len();
+        for (id, expected) in ids.iter().zip(case.logits.chunks(width)) {
+            model.run_entry(single, "decode", &[("ids", &[*id]), ("rows", &[0])], &[]);
+            worst.check(
+                max_diff(&model.read_entry(single, "decode", logits), expected).into(),
+                NUMBERS,
+                name,
+            );
         }
     }
 }
@@ -149,14 +162,23 @@ fn settings(beams: u32, length_penalty: f32) -> TranslateSettings {
 
 #[test]
 fn beam_search_finds_what_pytorch_finds() {
+    for target in targets("beam_search_finds_what_pytorch_finds") {
+        searches_of_pytorch(target);
+    }
+}
+
+fn searches_of_pytorch(target: Target) {
     let mut compared = 0;
     for name in ["tiny-relu", "tiny-swish"] {
-        let (golden, mut model) = tiny(name);
+        let (golden, mut model) = tiny(name, target);
         for case in &golden.cases {
             for expected in &case.searches {
                 let settings = settings(expected.beams, expected.length_penalty);
                 let (found, _) = search(&mut model, settings, &case.source, &[]);
-                let at = format!("{name}, {} beams, {:?}", expected.beams, case.source);
+                let at = format!(
+                    "{name}, {target:?}, {} beams, {:?}",
+                    expected.beams, case.source
+                );
                 assert_eq!(found.len(), expected.hypotheses.len(), "{at}");
                 for (found, expected) in found.iter().zip(&expected.hypotheses) {
                     let ids: Vec<u32> = found.words.iter().map(|word| word.id).collect();
@@ -174,7 +196,13 @@ fn beam_search_finds_what_pytorch_finds() {
 
 #[test]
 fn every_hypothesis_has_the_score_of_forced_decoding() {
-    let (golden, mut model) = tiny("tiny-relu");
+    for target in targets("every_hypothesis_has_the_score_of_forced_decoding") {
+        scores_of_forced_decoding(target);
+    }
+}
+
+fn scores_of_forced_decoding(target: Target) {
+    let (golden, mut model) = tiny("tiny-relu", target);
     for case in &golden.cases {
         let (found, nodes) = search(&mut model, settings(4, 1.0), &case.source, &[]);
         for found in &found {
@@ -203,7 +231,13 @@ fn every_hypothesis_has_the_score_of_forced_decoding() {
 
 #[test]
 fn a_forced_start_is_gone_on_from() {
-    let (golden, mut model) = tiny("tiny-relu");
+    for target in targets("a_forced_start_is_gone_on_from") {
+        forced_start(target);
+    }
+}
+
+fn forced_start(target: Target) {
+    let (golden, mut model) = tiny("tiny-relu", target);
     let case = &golden.cases[1];
     let prefix = &case.target[..3];
     let (found, nodes) = search(&mut model, settings(4, 1.0), &case.source, prefix);
@@ -221,5 +255,21 @@ fn a_forced_start_is_gone_on_from() {
         let forced = forced_scores(model.exec.as_mut(), decoding, case.source.clone(), &ids);
         let forced: f64 = block_on(forced).unwrap().iter().sum();
         assert!((forced - found.score).abs() < SCORES);
+    }
+}
+
+#[test]
+fn nothing_is_written_before_something_is_read() {
+    for target in targets("nothing_is_written_before_something_is_read") {
+        let (_, mut model) = tiny("tiny-relu", target);
+        let session = model.exec.open(1, 64).unwrap();
+        let input = |name, data| Input { name, data };
+        let refused = model.exec.run(Run {
+            session,
+            entry: "decode",
+            inputs: &[input("ids", &[60]), input("rows", &[0])],
+            taps: &[],
+        });
+        assert_eq!(refused, Err(ExecError::NoSource), "{target:?}");
     }
 }

@@ -10,9 +10,10 @@ use futures::executor::block_on;
 use glassformer_engine::protocol::{
     BackendChoice, PrecisionChoice, TranslateRequest, TranslatedSentence,
 };
+use glassformer_engine::tasks::translation::TranslateSettings;
 use glassformer_engine::{Cancel, Engine, Files, MemorySource, PathSource, Source, registry};
 use glassformer_graph::{Precision, Role};
-use golden::{Runner, Worst, max_diff};
+use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
 
 /// Absolute; states are up to 3, logits up to 20. Sums are in another order than PyTorch's.
@@ -51,10 +52,13 @@ fn sources(paths: &[PathBuf]) -> Vec<Box<dyn Source>> {
 }
 
 fn engine(paths: &[PathBuf], precision: PrecisionChoice) -> Engine {
+    engine_on(BackendChoice::Cpu, paths, precision)
+}
+
+fn engine_on(backend: BackendChoice, paths: &[PathBuf], precision: PrecisionChoice) -> Engine {
     let files = Files::new(sources(paths)).unwrap();
     let mut engine = Engine::new();
     let (mut silent, never) = (|_, _, _| {}, Cancel::default());
-    let backend = BackendChoice::Cpu;
     let loading = engine.load(
         &files,
         "student",
@@ -141,47 +145,139 @@ fn students_say_what_their_twin_says() {
 
 #[test]
 fn students_compute_what_their_twin_computes() {
+    const TEST: &str = "students_compute_what_their_twin_computes";
     let twin: Twin = golden::json("translate/twin.json");
-    for (id, seen) in [("enpt", &twin.en_looked_at), ("pten", &twin.pt_looked_at)] {
-        let Some(paths) = student(id) else { return };
-        let mut model = Runner::load(sources(&paths), Precision::Exact);
-        let ids = model
-            .loaded
-            .tokenizer
-            .encode(&seen.text, glassformer_engine::text::SpecialTokens::Add);
-        assert_eq!(ids.unwrap(), seen.source);
-        let session = model.exec.open(1, 512).unwrap();
-        let states = model.loaded.model.entries["encode"]
-            .role(Role::FinalHidden)
-            .unwrap();
-        model.run_entry(session, "encode", &[("ids", &seen.source)], &[]);
-        let every =
-            |numbers: Vec<f32>, n: usize| -> Vec<f32> { numbers.into_iter().step_by(n).collect() };
-        let mut worst = Worst::new(format!("{id}: encoder's states and logits"));
-        let found = every(model.read_entry(session, "encode", states), 16);
-        worst.check(max_diff(&found, &seen.states).into(), NUMBERS, "states");
-
-        // At once, and step by step.
-        let logits = model.loaded.model.entries["decode"]
-            .role(Role::Logits)
-            .unwrap();
-        let mut ids = vec![0];
-        ids.extend(&seen.target[..seen.target.len() - 1]);
-        let rows: Vec<u32> = (0..ids.len() as u32).collect();
-        model.run_entry(session, "decode", &[("ids", &ids), ("rows", &rows)], &[]);
-        let found = every(model.read_entry(session, "decode", logits), 512);
-        worst.check(max_diff(&found, &seen.logits).into(), NUMBERS, "logits");
-        model.exec.truncate(session, 0).unwrap();
-        let mut found = Vec::new();
-        for id in ids {
-            model.run_entry(session, "decode", &[("ids", &[id]), ("rows", &[0])], &[]);
-            found.extend(model.read_entry(session, "decode", logits));
+    let mut targets: Vec<Target> = vec![Precision::Exact.into()];
+    targets.extend(golden::gpus(TEST));
+    for target in targets {
+        for (id, seen) in [("enpt", &twin.en_looked_at), ("pten", &twin.pt_looked_at)] {
+            let Some(paths) = student(id) else { return };
+            let model = Runner::load(sources(&paths), target);
+            numbers_of_the_twin(&format!("{id}, {target:?}"), model, seen);
         }
-        worst.check(
-            max_diff(&every(found, 512), &seen.logits).into(),
-            NUMBERS,
-            "steps",
+    }
+}
+
+fn numbers_of_the_twin(name: &str, mut model: Runner, seen: &LookedAt) {
+    let ids = model
+        .loaded
+        .tokenizer
+        .encode(&seen.text, glassformer_engine::text::SpecialTokens::Add);
+    assert_eq!(ids.unwrap(), seen.source);
+    let session = model.exec.open(1, 512).unwrap();
+    let states = model.loaded.model.entries["encode"]
+        .role(Role::FinalHidden)
+        .unwrap();
+    model.run_entry(session, "encode", &[("ids", &seen.source)], &[]);
+    let every =
+        |numbers: Vec<f32>, n: usize| -> Vec<f32> { numbers.into_iter().step_by(n).collect() };
+    let mut worst = Worst::new(format!("{name}: encoder's states and logits"));
+    let found = every(model.read_entry(session, "encode", states), 16);
+    worst.check(max_diff(&found, &seen.states).into(), NUMBERS, "states");
+
+    // At once, and step by step.
+    let logits = model.loaded.model.entries["decode"]
+        .role(Role::Logits)
+        .unwrap();
+    let mut ids = vec![0];
+    ids.extend(&seen.target[..seen.target.len() - 1]);
+    let rows: Vec<u32> = (0..ids.len() as u32).collect();
+    model.run_entry(session, "decode", &[("ids", &ids), ("rows", &rows)], &[]);
+    let found = every(model.read_entry(session, "decode", logits), 512);
+    worst.check(max_diff(&found, &seen.logits).into(), NUMBERS, "logits");
+    model.exec.truncate(session, 0).unwrap();
+    let mut found = Vec::new();
+    for id in ids {
+        model.run_entry(session, "decode", &[("ids", &[id]), ("rows", &[0])], &[]);
+        found.extend(model.read_entry(session, "decode", logits));
+    }
+    worst.check(
+        max_diff(&every(found, 512), &seen.logits).into(),
+        NUMBERS,
+        "steps",
+    );
+}
+
+#[test]
+fn a_word_of_a_student_takes_few_dispatches() {
+    let Some(paths) = student("enpt") else { return };
+    for target in golden::gpus("a_word_of_a_student_takes_few_dispatches") {
+        let mut model = Runner::load(sources(&paths), target);
+        let mut count = |entry: &str| model.exec.steps(entry, &[]).unwrap().len();
+        // Eleven a layer of the decoder, nine of the encoder. Around them an embedding, the chosen row and
+        // the logits; behind the encoder two products for each layer of the decoder.
+        assert_eq!(count("decode_listed"), 1 + 2 * 11 + 2, "{target:?}");
+        assert_eq!(count("encode"), 1 + 6 * 9 + 2 * 2, "{target:?}");
+    }
+}
+
+/// Every 23rd sentence is translated on the GPU too, greedily and with beams.
+#[test]
+fn students_say_the_same_on_the_gpu() {
+    const TEST: &str = "students_say_the_same_on_the_gpu";
+    if golden::gpus(TEST).is_empty() {
+        return;
+    }
+    let sentences: Sentences = golden::json("translate/sentences.json");
+    let mut compared = 0;
+    for (id, from, texts) in [("enpt", "en", &sentences.en), ("pten", "pt", &sentences.pt)] {
+        let Some(paths) = student(id) else { return };
+        let exact = PrecisionChoice::Exact;
+        let mut cpu = engine(&paths, exact);
+        let mut gpu = engine_on(BackendChoice::WebGpu, &paths, exact);
+        assert_eq!(
+            gpu.info().unwrap().backend,
+            "webgpu",
+            "{}",
+            gpu.info().unwrap().why
         );
+        for text in texts.iter().step_by(23).take(5) {
+            for beams in [1, 4] {
+                let request = TranslateRequest {
+                    text: text.clone(),
+                    from: from.into(),
+                    settings: TranslateSettings {
+                        beams,
+                        best: beams,
+                        ..TranslateSettings::default()
+                    },
+                    ..TranslateRequest::default()
+                };
+                let [a, b] = [&mut cpu, &mut gpu].map(|engine| all(engine, &request));
+                assert_eq!(a.len(), b.len());
+                for (a, b) in a.iter().zip(&b) {
+                    same_alternatives(a, b);
+                }
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 20);
+}
+
+fn all(engine: &mut Engine, request: &TranslateRequest) -> Vec<TranslatedSentence> {
+    let mut sentences = Vec::new();
+    let mut emit = |sentence| sentences.push(sentence);
+    block_on(engine.translate(request, &mut emit, &Cancel::default())).unwrap();
+    sentences
+}
+
+/// The same words with the same scores and alignments, but for the order of sums.
+fn same_alternatives(a: &TranslatedSentence, b: &TranslatedSentence) {
+    assert_eq!(a.alternatives.len(), b.alternatives.len());
+    for (a, b) in a.alternatives.iter().zip(&b.alternatives) {
+        assert_eq!(a.target, b.target);
+        assert!(
+            (a.score - b.score).abs() < 1e-3,
+            "{}: {} and {}",
+            a.target,
+            a.score,
+            b.score
+        );
+        assert_eq!(a.alignment.len(), b.alignment.len());
+        for (a, b) in a.alignment.iter().zip(&b.alignment) {
+            assert!(max_diff(a, b) < 1e-4);
+        }
     }
 }
 

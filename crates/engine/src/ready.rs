@@ -24,8 +24,8 @@ const fn run_of(len: usize, in_all: usize) -> Bindings {
         query_len: len,
         kv_len: in_all,
         rows: 1,
-        source_len: 1,
-        candidates: 0,
+        source_len: len,
+        candidates: 1,
     }
 }
 

@@ -267,7 +267,7 @@ impl Chooser {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
             for i in self.submitted..self.submitted + count {
                 if i > 0 {
-                    dispatches += self.prepared.encode(&mut pass, *id, &ONE_TOKEN);
+                    dispatches += self.prepared.encode(&mut pass, (*id, session), &ONE_TOKEN);
                 }
                 pass.set_pipeline(&self.bound.pipeline.compute);
                 pass.set_bind_group(0, if i > 0 { &self.rest } else { &self.first }, &[]);

@@ -15,7 +15,7 @@ use glassformer_graph::{
 
 use crate::choose::Chooser;
 use crate::device::Gpu;
-use crate::lower::{Arithmetic, Plan, Sizes};
+use crate::lower::{Arithmetic, Plan, Sizes, run_of};
 use crate::prepared::Prepared;
 use crate::session::Session;
 use crate::store::Store;
@@ -108,12 +108,12 @@ impl GpuExecutor {
         Plan::lower(graph, nodes, &store.layout, *sizes)
     }
 
-    fn sizes(&self, bindings: &Bindings) -> Sizes {
+    fn sizes(&self, graph: &Graph, bindings: &Bindings) -> Sizes {
         let arithmetic = Arithmetic {
             subgroups: self.gpu.info().subgroups,
             half: self.precision == Precision::Fast,
         };
-        Sizes::of(bindings, arithmetic)
+        Sizes::of(&run_of(graph, bindings), arithmetic)
     }
 }
 
@@ -138,12 +138,6 @@ impl Executor for GpuExecutor {
             let (what, index) = ("Weight", encodings.len());
             let len = model.weights.len();
             return Err(ExecError::OutOfRange { what, index, len });
-        }
-        // Sources, recurrent states and bytes with one scale have no shaders yet.
-        let sequences = |state: &StateDecl| state.kind == StateKind::Sequence;
-        if encodings.contains(&Encoding::I8) || !model.states.iter().all(sequences) {
-            let (backend, what) = (self.backend().name(), "run models that translate yet");
-            return Err(ExecError::Unsupported { backend, what });
         }
         self.store = Some(Store::new(&self.gpu, &model, encodings)?);
         self.model = model;
@@ -177,7 +171,7 @@ impl Executor for GpuExecutor {
     }
 
     fn open(&mut self, batch: usize, max_len: usize) -> Result<SessionId> {
-        let session = Session::new(&self.model, batch, max_len);
+        let session = Session::new(&self.gpu, &self.model, batch, max_len)?;
         Ok(self.add_session(session))
     }
 
@@ -188,8 +182,14 @@ impl Executor for GpuExecutor {
 
     fn truncate(&mut self, session: SessionId, len: usize) -> Result<()> {
         self.end_choosing(session);
-        self.session_mut(session)?.truncate(len);
-        Ok(())
+        let gpu = Rc::clone(&self.gpu);
+        self.session_mut(session)?.truncate(&gpu, len)
+    }
+
+    fn reorder(&mut self, session: SessionId, from: &[u32]) -> Result<()> {
+        self.end_choosing(session);
+        let gpu = Rc::clone(&self.gpu);
+        self.session_mut(session)?.reorder(&gpu, from)
     }
 
     fn close(&mut self, session: SessionId) {
@@ -210,9 +210,12 @@ impl Executor for GpuExecutor {
         let model = Rc::clone(&self.model);
         let graph = model.entry(run.entry)?;
         let session = self.session(run.session)?;
-        let bindings = graph.bind(&run, session.batch, session.len)?;
+        let mut bindings = graph.bind(&run, session.batch, session.len)?;
+        if !graph.stores() {
+            bindings.source_len = session.source_len;
+        }
         graph.check_indices(&model, &run, &bindings)?;
-        let key = self.key(graph, run.entry, run.taps, self.sizes(&bindings))?;
+        let key = self.key(graph, run.entry, run.taps, self.sizes(graph, &bindings))?;
         if !self.plans.contains_key(&key) {
             let plan = self.lower(graph, &key)?;
             let prepared = Prepared::new(&self.gpu, plan)?;
@@ -247,7 +250,8 @@ impl Executor for GpuExecutor {
 
     fn counts(&self) -> Option<Counts> {
         let weights = self.store.as_ref().map_or(0, |store| store.bytes);
-        let rows = self.model.states.iter();
+        let sequence = |state: &&StateDecl| state.kind == StateKind::Sequence;
+        let rows = self.model.states.iter().filter(sequence);
         let elements: usize = rows.map(|state| state.row.iter().product::<usize>()).sum();
         Some(Counts {
             weight_bytes: weights as u64,
@@ -277,9 +281,10 @@ impl Executor for GpuExecutor {
             query_len: 1,
             kv_len: 1,
             rows: 1,
-            ..Bindings::default()
+            source_len: 1,
+            candidates: 1,
         };
-        let key = self.key(graph, entry, taps, self.sizes(&one))?;
+        let key = self.key(graph, entry, taps, self.sizes(graph, &one))?;
         Ok(self.lower(graph, &key)?.describe(graph))
     }
 }

@@ -5,6 +5,10 @@
 //! - scores, softmax and context: one, or of many keys two;
 //! - a matrix product and the residual it is added to: one;
 //! - the gated half of a feed-forward, `silu(gate) ∘ up`: one;
+//! - a matrix product and the function of each of its numbers: one;
+//! - a product that is only stored for others: one, where it is stored;
+//! - a token's row with its factor, its place in the text and what stands before it: one;
+//! - a recurrent unit with the function and the residual behind it: one;
 //! - with few rows, the RMS norm before a matrix product: none.
 
 mod fuse;
@@ -53,7 +57,7 @@ pub struct Arithmetic {
 }
 
 impl Sizes {
-    /// Those of a run.
+    /// Those of a run, from [`run_of`].
     pub fn of(bindings: &Bindings, arithmetic: Arithmetic) -> Self {
         Self {
             few_positions: bindings.batch * bindings.query_len <= FEW_ROWS,
@@ -76,6 +80,26 @@ impl Sizes {
     }
 }
 
+/// The lengths that shaders see. Where an entry reads a source and nothing else, the source is the one
+/// sequence of the run, and its positions are those of the run.
+pub fn run_of(graph: &Graph, bindings: &Bindings) -> Bindings {
+    if !reads_source(graph) {
+        return *bindings;
+    }
+    Bindings {
+        batch: 1,
+        query_len: bindings.source_len,
+        kv_len: bindings.source_len,
+        ..*bindings
+    }
+}
+
+/// Whether the positions of an entry are those of the source.
+fn reads_source(graph: &Graph) -> bool {
+    let mentions = |symbol| graph.mentions(Dim::Symbol(symbol));
+    mentions(Symbol::SourceLen) && !mentions(Symbol::QueryLen)
+}
+
 /// What a value has a row of; see `ROWS_OF` in `shaders/include/run.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowsOf {
@@ -91,7 +115,7 @@ fn rows_of(shape: &Shape) -> RowsOf {
     let has = |symbol| shape.leading().contains(&Dim::Symbol(symbol));
     if has(Symbol::Rows) {
         RowsOf::Selected
-    } else if has(Symbol::QueryLen) {
+    } else if has(Symbol::QueryLen) || has(Symbol::SourceLen) {
         RowsOf::Positions
     } else {
         RowsOf::Sequences
@@ -123,7 +147,7 @@ impl Plan {
         let uses = Uses::new(graph, taps);
         let fused = fuse::find(&uses, layout, sizes);
         let lowering = Lowering {
-            place: places(graph),
+            place: places(&uses),
             uses: &uses,
             layout,
             sizes,
@@ -187,16 +211,33 @@ struct Step {
 }
 
 /// Where each node's value is, before buffers are shared.
-fn places(graph: &Graph) -> Vec<Place> {
+fn places(uses: &Uses<'_>) -> Vec<Place> {
+    let graph = uses.graph();
     let mut places: Vec<Place> = Vec::new();
     for id in graph.ids() {
         let node = graph.node(id);
         places.push(match node.op {
             Op::Input | Op::Values => Place::Input(id),
             Op::Reshape => places[node.inputs[0].0],
-            Op::Append { state } => Place::State(state),
+            Op::Append { state } | Op::Store { state } | Op::Recall { state } => {
+                Place::State(state)
+            }
             _ => Place::Value(id.0),
         });
+        // A product that is only stored is computed where it is stored.
+        if let Op::Store { state } = node.op {
+            let mut from = node.inputs[0];
+            while matches!(graph.node(from).op, Op::Reshape) && uses.is_hidden(from) {
+                from = graph.node(from).inputs[0];
+            }
+            if matches!(graph.node(from).op, Op::Linear { .. }) && uses.is_hidden(from) {
+                for place in &mut places[from.0..id.0] {
+                    if *place == Place::Value(from.0) {
+                        *place = Place::State(state);
+                    }
+                }
+            }
+        }
     }
     places
 }

@@ -8,14 +8,14 @@ use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BufferUsages, Compute
 
 use crate::device::{Buffer, Gpu, Pipeline};
 use crate::kernel::Place;
-use crate::lower::Plan;
+use crate::lower::{Plan, run_of};
 use crate::session::Session;
 use crate::store::Store;
 
 const WORD: usize = size_of::<f32>();
 
 /// Words of the buffer with a run's lengths; see `shaders/include/run.wgsl`.
-const RUN_WORDS: usize = 8;
+const RUN_WORDS: usize = 10;
 const CAPACITY_AT: usize = 5;
 
 /// A plan that can be encoded.
@@ -26,8 +26,8 @@ pub(crate) struct Prepared {
     run: Buffer,
     buffers: Vec<Buffer>,
     inputs: HashMap<NodeId, Buffer>,
-    /// Of each session, for the capacity its states had then.
-    groups: HashMap<SessionId, (usize, Vec<BindGroup>)>,
+    /// Of each session and side of its states, for the generation of its buffers.
+    groups: HashMap<(SessionId, usize), (usize, Vec<BindGroup>)>,
 }
 
 impl Prepared {
@@ -55,10 +55,11 @@ impl Prepared {
 
     /// Forgets a session's bind groups, and with them its buffers.
     pub(crate) fn forget(&mut self, session: SessionId) {
-        self.groups.remove(&session);
+        self.groups.retain(|(id, _), _| *id != session);
     }
 
-    /// Makes the buffers large enough for a run and uploads its inputs and lengths.
+    /// Makes the buffers large enough for a run and uploads its inputs and lengths, those of
+    /// [`run_of`].
     pub(crate) fn begin(
         &mut self,
         gpu: &Gpu,
@@ -100,15 +101,17 @@ impl Prepared {
                 gpu.queue.write_buffer(&self.inputs[&id], 0, bytes);
             }
         }
+        let run = run_of(graph, bindings);
         let Bindings {
             batch,
             query_len,
             kv_len,
             rows,
-            ..
-        } = *bindings;
+            source_len,
+            candidates,
+        } = run;
         let lengths: [usize; RUN_WORDS] = [
-            bindings.past_len(),
+            run.past_len(),
             query_len,
             kv_len,
             batch,
@@ -116,6 +119,8 @@ impl Prepared {
             capacity,
             batch * query_len,
             batch * rows,
+            source_len,
+            candidates,
         ];
         let words = lengths.map(|n| n as u32);
         gpu.queue
@@ -154,7 +159,7 @@ impl Prepared {
     pub(crate) fn value<'a>(&'a self, place: Place, session: &'a Session) -> Option<&'a Buffer> {
         match place {
             Place::Value(i) => self.buffers.get(i),
-            Place::State(state) => Some(session.state(state)),
+            Place::State(state) => session.state(state),
             _ => None,
         }
     }
@@ -182,8 +187,8 @@ impl Prepared {
         store: &Store,
         (id, session): (SessionId, &Session),
     ) -> Result<(), ExecError> {
-        let known = self.groups.get(&id);
-        if known.is_some_and(|(capacity, _)| *capacity == session.capacity) {
+        let known = self.groups.get(&(id, session.side));
+        if known.is_some_and(|(generation, _)| *generation == session.generation) {
             return Ok(());
         }
         let mut groups = Vec::with_capacity(self.pipelines.len());
@@ -207,7 +212,8 @@ impl Prepared {
                 entries: &entries,
             }));
         }
-        self.groups.insert(id, (session.capacity, groups));
+        self.groups
+            .insert((id, session.side), (session.generation, groups));
         Ok(())
     }
 
@@ -216,10 +222,10 @@ impl Prepared {
     pub(crate) fn encode(
         &self,
         pass: &mut ComputePass<'_>,
-        id: SessionId,
+        (id, session): (SessionId, &Session),
         bindings: &Bindings,
     ) -> usize {
-        let Some((_, groups)) = self.groups.get(&id) else {
+        let Some((_, groups)) = self.groups.get(&(id, session.side)) else {
             return 0;
         };
         let mut count = 0;

@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 
-use glassformer_graph::{ExecError, Model, NodeId, StateId, TapPolicy};
+use glassformer_graph::{ExecError, Model, NodeId, StateDecl, StateId, StateKind, TapPolicy};
 use wgpu::{BufferUsages, CommandEncoder};
 
 use crate::device::{Buffer, Gpu};
 
+type Result<T, E = ExecError> = std::result::Result<T, E>;
+
 /// Positions by which a state grows.
 const STEP: usize = 256;
+
+/// Positions of a source by which its states grow: it is there as a whole, and most are sentences.
+const SOURCE_STEP: usize = 64;
 
 /// A value that was kept: a buffer and its shape.
 #[derive(Debug)]
@@ -23,6 +28,27 @@ struct Kept {
     steps: Vec<KeptValue>,
 }
 
+/// A state on the device.
+#[derive(Debug)]
+struct State {
+    kind: StateKind,
+    /// Elements of one row.
+    width: usize,
+    /// On either side; see [`Session::reorder`]. What belongs to the source is on the first.
+    buffers: [Option<Buffer>; 2],
+}
+
+impl State {
+    fn buffer(&self, side: usize) -> Option<&Buffer> {
+        let side = if self.kind == StateKind::Source {
+            0
+        } else {
+            side
+        };
+        self.buffers[side].as_ref()
+    }
+}
+
 /// Buffers of every state, and what the last runs kept.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -30,44 +56,76 @@ pub(crate) struct Session {
     pub(crate) len: usize,
     max_len: usize,
     pub(crate) capacity: usize,
-    /// Elements of one row of each state.
-    widths: Vec<usize>,
-    /// `[batch, capacity, width]` each.
-    states: Vec<Buffer>,
+    /// Positions of the source that its states hold, and those there is room for.
+    pub(crate) source_len: usize,
+    source_capacity: usize,
+    /// `[batch, capacity, width]` of a sequence, `[batch, width]` of a recurrent state,
+    /// `[1, source_capacity, width]` of the source.
+    states: Vec<State>,
+    /// Which buffers of the states are read and written now.
+    pub(crate) side: usize,
+    /// How often buffers were made anew.
+    pub(crate) generation: usize,
     kept: HashMap<(String, NodeId), Kept>,
 }
 
 const FLOAT: usize = size_of::<f32>();
 
 impl Session {
-    pub(crate) fn new(model: &Model, batch: usize, max_len: usize) -> Self {
-        let widths = model.states.iter().map(|state| state.row.iter().product());
-        Self {
+    /// An empty session: recurrent states are zero, others have no room yet.
+    pub(crate) fn new(gpu: &Gpu, model: &Model, batch: usize, max_len: usize) -> Result<Self> {
+        let state = |decl: &StateDecl| State {
+            kind: decl.kind,
+            width: decl.row.iter().product(),
+            buffers: [None, None],
+        };
+        let mut session = Self {
             batch,
             len: 0,
             max_len: model.max_len().map_or(max_len, |max| max.min(max_len)),
             capacity: 0,
-            widths: widths.collect(),
-            states: Vec::new(),
+            source_len: 0,
+            source_capacity: 0,
+            states: model.states.iter().map(state).collect(),
+            side: 0,
+            generation: 0,
             kept: HashMap::new(),
+        };
+        for state in &mut session.states {
+            if state.kind == StateKind::Recurrent {
+                state.buffers[0] = Some(room(gpu, batch.saturating_mul(state.width))?);
+            }
         }
+        Ok(session)
     }
 
-    pub(crate) fn state(&self, id: StateId) -> &Buffer {
-        &self.states[id.0]
+    /// The buffer of a state, once there is room for anything in it.
+    pub(crate) fn state(&self, id: StateId) -> Option<&Buffer> {
+        self.states[id.0].buffer(self.side)
     }
 
-    pub(crate) fn width(&self, id: StateId) -> usize {
-        self.widths[id.0]
+    /// Where the first `len` positions of each sequence are in a state's buffer, offset and length in
+    /// elements; all of another state than a sequence.
+    pub(crate) fn pieces(&self, id: StateId, len: usize) -> Vec<(usize, usize)> {
+        let State { kind, width, .. } = self.states[id.0];
+        match kind {
+            StateKind::Sequence => {
+                let piece = |b: usize| (b * self.capacity * width, len * width);
+                (0..self.batch).map(piece).collect()
+            }
+            StateKind::Recurrent => vec![(0, self.batch * width)],
+            StateKind::Source => vec![(0, self.source_len * width)],
+        }
     }
 
     /// Bytes of all states.
     pub(crate) fn bytes(&self) -> usize {
-        self.widths.iter().sum::<usize>() * self.batch * self.capacity * FLOAT
+        let buffers = self.states.iter().flat_map(|state| &state.buffers);
+        buffers.flatten().map(|b| b.size() as usize).sum()
     }
 
     /// Makes room for `len` positions; says whether the buffers are new.
-    pub(crate) fn reserve(&mut self, gpu: &Gpu, len: usize) -> Result<bool, ExecError> {
+    pub(crate) fn reserve(&mut self, gpu: &Gpu, len: usize) -> Result<bool> {
         if len > self.max_len {
             return Err(ExecError::ContextFull {
                 wanted: len,
@@ -78,52 +136,166 @@ impl Session {
             return Ok(false);
         }
         let capacity = len.next_multiple_of(STEP).min(self.max_len);
-        self.states = self.copy_states(gpu, capacity)?;
+        // Used is all there is room for: positions that tokens in flight have written count as well.
+        let from: Vec<u32> = (0..self.batch as u32).collect();
+        let used = self.capacity.min(capacity);
+        let copies = self.copies(gpu, &from, StateKind::Sequence, capacity, used)?;
+        for (state, buffer) in copies {
+            self.states[state].buffers = [None, None];
+            self.states[state].buffers[self.side] = Some(buffer);
+            self.generation += 1;
+        }
         self.capacity = capacity;
         Ok(true)
     }
 
-    fn copy_states(&self, gpu: &Gpu, capacity: usize) -> Result<Vec<Buffer>, ExecError> {
-        let most = gpu.device.limits().max_storage_buffer_binding_size;
+    /// Makes room for a source of `len` positions, in place of the one before; says whether the
+    /// buffers are new.
+    pub(crate) fn reserve_source(&mut self, gpu: &Gpu, len: usize) -> Result<bool> {
+        if len <= self.source_capacity {
+            return Ok(false);
+        }
+        let capacity = len.next_multiple_of(SOURCE_STEP);
+        for state in &mut self.states {
+            if state.kind == StateKind::Source {
+                state.buffers[0] = Some(room(gpu, capacity.saturating_mul(state.width))?);
+            }
+        }
+        self.source_capacity = capacity;
+        self.generation += 1;
+        Ok(true)
+    }
+
+    /// New buffers of all states of a kind with room for `capacity` rows a sequence, each sequence `i`
+    /// going on from what `from[i]` was: its first `used` rows.
+    fn copies(
+        &self,
+        gpu: &Gpu,
+        from: &[u32],
+        kind: StateKind,
+        capacity: usize,
+        used: usize,
+    ) -> Result<Vec<(usize, Buffer)>> {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        let mut states = Vec::new();
-        for (i, &width) in self.widths.iter().enumerate() {
-            let row = width * FLOAT;
-            let bytes = self.batch.saturating_mul(capacity).saturating_mul(row);
-            if bytes as u64 > most {
-                return Err(ExecError::OutOfMemory { bytes });
+        let mut copies = Vec::new();
+        for (i, state) in self
+            .states
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.kind == kind)
+        {
+            let row = state.width * FLOAT;
+            let elements = from
+                .len()
+                .saturating_mul(capacity)
+                .saturating_mul(state.width);
+            let buffer = room(gpu, elements)?;
+            let old = match kind {
+                StateKind::Sequence => self.capacity,
+                StateKind::Recurrent | StateKind::Source => 1,
+            };
+            if let Some(source) = state.buffer(self.side) {
+                copy_rows(
+                    &mut encoder,
+                    (source, old * row),
+                    (&buffer, capacity * row),
+                    from,
+                    used * row,
+                );
             }
-            let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-            let buffer = gpu.buffer("state", bytes, usage);
-            // All there is room for: positions that tokens in flight have written count as well.
-            let used = self.capacity.min(capacity) * row;
-            if used > 0 {
-                for b in 0..self.batch {
-                    let from = (b * self.capacity * row) as u64;
-                    let to = (b * capacity * row) as u64;
-                    encoder.copy_buffer_to_buffer(&self.states[i], from, &buffer, to, used as u64);
-                }
-            }
-            states.push(buffer);
+            copies.push((i, buffer));
         }
         gpu.queue.submit([encoder.finish()]);
         gpu.check()?;
-        Ok(states)
+        Ok(copies)
+    }
+
+    /// Makes sequence `i` go on from what sequence `from[i]` was. The rows are copied to the states'
+    /// buffers on the other side, since the old are read while the new are written.
+    pub(crate) fn reorder(&mut self, gpu: &Gpu, from: &[u32]) -> Result<()> {
+        if let Some(&bad) = from.iter().find(|&&i| i as usize >= self.batch) {
+            let (what, index, len) = ("Sequence", bad as usize, self.batch);
+            return Err(ExecError::OutOfRange { what, index, len });
+        }
+        let stays = from.len() == self.batch && (0..).zip(from).all(|(i, f)| i == *f);
+        if stays {
+            return Ok(());
+        }
+        let (side, other) = (self.side, 1 - self.side);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        for state in &mut self.states {
+            // Of a sequence: its room and how much of it is used.
+            let (rows, used) = match state.kind {
+                StateKind::Sequence => (self.capacity, self.len),
+                StateKind::Recurrent => (1, 1),
+                StateKind::Source => continue,
+            };
+            let [rows, used] = [rows, used].map(|n| n * state.width);
+            let wanted = from.len().saturating_mul(rows);
+            let fits = |b: &Buffer| b.size() as usize >= wanted.saturating_mul(FLOAT);
+            if !state.buffers[other].as_ref().is_some_and(fits) {
+                state.buffers[other] = Some(room(gpu, wanted)?);
+                self.generation += 1;
+            }
+            if let [Some(source), Some(target)] = [&state.buffers[side], &state.buffers[other]] {
+                let [rows, used] = [rows, used].map(|n| n * FLOAT);
+                copy_rows(&mut encoder, (source, rows), (target, rows), from, used);
+            }
+        }
+        gpu.queue.submit([encoder.finish()]);
+        (self.side, self.batch) = (other, from.len());
+        gpu.check()
     }
 
     /// A copy that can go on by itself; it has kept nothing.
-    pub(crate) fn fork(&self, gpu: &Gpu) -> Result<Self, ExecError> {
-        Ok(Self {
-            states: self.copy_states(gpu, self.capacity)?,
-            widths: self.widths.clone(),
+    pub(crate) fn fork(&self, gpu: &Gpu) -> Result<Self> {
+        let empty = |state: &State| State {
+            buffers: [None, None],
+            ..*state
+        };
+        let mut copy = Self {
+            states: self.states.iter().map(empty).collect(),
             kept: HashMap::new(),
             ..*self
-        })
+        };
+        let from: Vec<u32> = (0..self.batch as u32).collect();
+        for (kind, from, rows) in [
+            (StateKind::Sequence, &from[..], self.capacity),
+            (StateKind::Recurrent, &from, 1),
+            (StateKind::Source, &[0], self.source_capacity),
+        ] {
+            for (state, buffer) in self.copies(gpu, from, kind, rows, rows)? {
+                let side = if kind == StateKind::Source {
+                    0
+                } else {
+                    self.side
+                };
+                copy.states[state].buffers[side] = Some(buffer);
+            }
+        }
+        Ok(copy)
     }
 
-    pub(crate) fn truncate(&mut self, len: usize) {
+    /// Forgets all but the first `len` positions.
+    ///
+    /// # Errors
+    /// If a recurrent state would lose some of its positions, but not all.
+    pub(crate) fn truncate(&mut self, gpu: &Gpu, len: usize) -> Result<()> {
+        let recurrent = |state: &&State| state.kind == StateKind::Recurrent;
+        let mut recurrent = self.states.iter().filter(recurrent).peekable();
+        if recurrent.peek().is_some() && len < self.len {
+            if len > 0 {
+                return Err(ExecError::CannotTruncate);
+            }
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            for buffer in recurrent.filter_map(|state| state.buffer(self.side)) {
+                encoder.clear_buffer(buffer, 0, None);
+            }
+            gpu.queue.submit([encoder.finish()]);
+        }
         self.len = self.len.min(len);
         self.kept.clear();
+        Ok(())
     }
 
     /// Forgets what earlier runs of this entry kept, except what is appended.
@@ -179,5 +351,33 @@ impl Session {
     pub(crate) fn kept(&self, entry: &str, node: NodeId) -> Option<&[KeptValue]> {
         let kept = self.kept.get(&(entry.to_owned(), node))?;
         Some(&kept.steps)
+    }
+}
+
+/// A buffer for this many elements of a state; zero at first.
+fn room(gpu: &Gpu, elements: usize) -> Result<Buffer> {
+    let bytes = elements.saturating_mul(FLOAT);
+    if bytes as u64 > gpu.device.limits().max_storage_buffer_binding_size {
+        return Err(ExecError::OutOfMemory { bytes });
+    }
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+    Ok(gpu.buffer("state", bytes, usage))
+}
+
+/// Copies the first `used` bytes of sequence `from[i]` to where sequence `i` begins; sequences lie
+/// apart by the bytes beside each buffer.
+fn copy_rows(
+    encoder: &mut CommandEncoder,
+    (source, stride): (&Buffer, usize),
+    (target, apart): (&Buffer, usize),
+    from: &[u32],
+    used: usize,
+) {
+    if used == 0 {
+        return;
+    }
+    for (to, &from) in from.iter().enumerate() {
+        let (from, to) = ((from as usize * stride) as u64, (to * apart) as u64);
+        encoder.copy_buffer_to_buffer(source, from, target, to, used as u64);
     }
 }

@@ -25,6 +25,7 @@ impl Variant {
         match (name, self.weights) {
             ("weights", Some(Format::Q4)) => "weights_q4",
             ("weights", Some(Format::Q8)) => "weights_q8",
+            ("weights", Some(Format::I8)) => "weights_i8",
             ("weights", Some(Format::F16)) => "weights_f16",
             ("weights", _) => "weights_f32",
             ("numbers", _) if self.half => "numbers_f16",
@@ -47,16 +48,18 @@ macro_rules! files {
 /// One operation each.
 pub const OPERATIONS: &[(&str, &str)] = files!("":
     "append", "attention_context", "attention_join", "attention_scores", "attention_tile", "attention_vector", "choose",
-    "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_tile",
-    "linear_vector", "pool", "position_embedding",
-    "project_tile", "project_vector", "rms_norm", "rope", "select_rows", "sequence", "softmax", "unfold", "vector",
+    "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_rows_tile",
+    "linear_rows_vector", "linear_tile", "linear_vector", "pool", "position_embedding", "positions",
+    "project_tile", "project_vector", "recur", "rms_norm", "rope", "select_rows", "sequence", "softmax", "unfold",
+    "vector", "zero_start",
 );
 
 /// What operations share.
 pub const INCLUDES: &[(&str, &str)] = files!("include/":
-    "dot_dense", "gate_up", "gelu", "heads", "input_scalar", "input_vec4", "lanes_shared",
-    "lanes_subgroup", "linear", "mask", "numbers_f16", "numbers_f32", "project", "run", "silu", "tile_body", "unused_input",
-    "vector_body", "vectors", "weights_f16", "weights_f32", "weights_q4", "weights_q8",
+    "dot_dense", "function", "gate_up", "gelu", "heads", "input_scalar", "input_vec4", "keys", "lanes_shared",
+    "lanes_subgroup", "linear", "linear_rows", "mask", "numbers_f16", "numbers_f32", "project", "run", "silu",
+    "tile_body", "unused_input", "vector_body", "vectors", "weights_f16", "weights_f32", "weights_i8", "weights_q4",
+    "weights_q8",
 );
 
 const INCLUDE: &str = "//#include ";

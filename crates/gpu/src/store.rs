@@ -8,7 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use glassformer_graph::{
-    BLOCK, BlockStream, Encoding, ExecError, Model, NodeId, Op, TableId, WeightDecl, WeightId,
+    BLOCK, BlockStream, Encoding, ExecError, Graph, Model, NodeId, Op, TableId, WeightDecl,
+    WeightId,
 };
 use wgpu::BufferUsages;
 
@@ -92,7 +93,7 @@ impl Layout {
                 return Err(unsupported());
             }
             match *decl.shape.as_slice() {
-                [len] if encoding.block_len() == 1 => {
+                [len] if encoding.block_len() == 1 && encoding.tail_bytes() == 0 => {
                     self.weights[id.0] = Weight::Vector(self.vector_len);
                     self.vector_len += len;
                 }
@@ -185,24 +186,17 @@ fn part_rows(format: Format, [rows, cols]: [usize; 2], most: usize) -> usize {
 }
 
 /// Weights of linear operations that read the same value and are stored alike, in the order of
-/// their nodes; only those that nothing else reads.
+/// their nodes; only those that nothing else of their entry reads. Entries that share weights stack
+/// them as the first does.
 fn stacks(model: &Model, encodings: &[Encoding]) -> Vec<Vec<WeightId>> {
-    let mut uses: HashMap<WeightId, usize> = HashMap::new();
-    for op in model
-        .entries
-        .values()
-        .flat_map(|g| g.nodes())
-        .map(|n| &n.op)
-    {
-        if let Op::Linear { weight, .. }
-        | Op::Embedding { weight }
-        | Op::PositionEmbedding { weight, .. } = op
-        {
-            *uses.entry(*weight).or_default() += 1;
-        }
-    }
-    let mut stacks = Vec::new();
-    for graph in model.entries.values() {
+    let entries: Vec<(&Graph, HashMap<WeightId, usize>)> =
+        model.entries.values().map(|g| (g, uses(g))).collect();
+    let alone = |weight: &WeightId| {
+        let mut counts = entries.iter().filter_map(|(_, uses)| uses.get(weight));
+        counts.all(|&count| count == 1)
+    };
+    let (mut stacks, mut stacked) = (Vec::new(), HashSet::new());
+    for (graph, _) in &entries {
         let mut by_input: HashMap<(NodeId, Format), Vec<WeightId>> = HashMap::new();
         let mut order = Vec::new();
         for node in graph.nodes() {
@@ -214,7 +208,7 @@ fn stacks(model: &Model, encodings: &[Encoding]) -> Vec<Vec<WeightId>> {
             // A stack's parts begin at whole words of scales.
             let whole = shape.len() == 2
                 && (encoding.block_len() == 1 || (shape[0] * (shape[1] / BLOCK)).is_multiple_of(2));
-            if uses[&weight] == 1 && whole {
+            if whole && alone(&weight) && stacked.insert(weight) {
                 let key = (node.inputs[0], Format::of(encoding));
                 let stack = by_input.entry(key).or_default();
                 if stack.is_empty() {
@@ -226,6 +220,21 @@ fn stacks(model: &Model, encodings: &[Encoding]) -> Vec<Vec<WeightId>> {
         stacks.extend(order.into_iter().filter_map(|key| by_input.remove(&key)));
     }
     stacks
+}
+
+/// How often each matrix is read by the nodes of an entry.
+fn uses(graph: &Graph) -> HashMap<WeightId, usize> {
+    let mut uses = HashMap::new();
+    for node in graph.nodes() {
+        if let Op::Linear { weight, .. }
+        | Op::LinearRows { weight, .. }
+        | Op::Embedding { weight }
+        | Op::PositionEmbedding { weight, .. } = node.op
+        {
+            *uses.entry(weight).or_default() += 1;
+        }
+    }
+    uses
 }
 
 /// A weight on its way.

@@ -13,18 +13,23 @@ pub enum Format {
     Q4,
     /// 8-bit blocks with a scale.
     Q8,
+    /// Bytes with a scale for each row.
+    I8,
     /// Half precision.
     F16,
     /// Single precision.
     F32,
 }
 
-/// Numbers to which dense rows are padded.
+/// Numbers to which rows are padded where numbers are stored one by one.
 const PAD: usize = 16;
+
+/// Bytes that are written at once.
+const WORD: usize = 4;
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Q4, Self::Q8, Self::F16, Self::F32];
+    pub const ALL: [Self; 5] = [Self::Q4, Self::Q8, Self::I8, Self::F16, Self::F32];
 
     /// The format that holds an encoding's numbers exactly.
     pub fn of(encoding: Encoding) -> Self {
@@ -33,13 +38,17 @@ impl Format {
             Encoding::Q8_0 => Self::Q8,
             Encoding::F16 => Self::F16,
             Encoding::F32 | Encoding::BF16 => Self::F32,
-            // Refused before: see `GpuExecutor::load`.
-            Encoding::I8 => Self::F32,
+            Encoding::I8 => Self::I8,
         }
     }
 
     /// Whether scales are apart from the numbers.
     pub fn has_scales(self) -> bool {
+        matches!(self, Self::Q4 | Self::Q8 | Self::I8)
+    }
+
+    /// Whether a block of 32 numbers has a scale of its own.
+    fn is_blocks(self) -> bool {
         matches!(self, Self::Q4 | Self::Q8)
     }
 
@@ -48,6 +57,7 @@ impl Format {
         match self {
             Self::Q4 => cols / 2,
             Self::Q8 => cols,
+            Self::I8 => cols.next_multiple_of(PAD),
             Self::F16 => cols.next_multiple_of(PAD) * 2,
             Self::F32 => cols.next_multiple_of(PAD) * 4,
         }
@@ -58,13 +68,25 @@ impl Format {
         match self {
             Self::Q4 => 4,
             Self::Q8 => 2,
-            Self::F16 | Self::F32 => 0,
+            Self::I8 | Self::F16 | Self::F32 => 0,
+        }
+    }
+
+    /// Bytes of a number, where numbers are stored one by one.
+    fn number_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+            Self::I8 | Self::Q4 | Self::Q8 => 1,
         }
     }
 
     /// Bytes of the scales of `rows` rows, in whole words.
     pub fn scales_bytes(self, rows: usize, cols: usize) -> usize {
-        (rows * (cols / BLOCK) * self.scale_bytes()).next_multiple_of(4)
+        match self {
+            Self::I8 => rows * size_of::<f32>(),
+            _ => (rows * (cols / BLOCK) * self.scale_bytes()).next_multiple_of(4),
+        }
     }
 }
 
@@ -122,8 +144,8 @@ pub struct Patch {
 pub struct Filling {
     blocks: BlockStream,
     matrix: Matrix,
-    /// A scale or number whose word's other half is still to come.
-    half_word: Option<[u8; 2]>,
+    /// Scales or numbers whose word's rest is still to come.
+    waiting: Vec<u8>,
 }
 
 impl Filling {
@@ -132,7 +154,7 @@ impl Filling {
         Self {
             blocks: BlockStream::new(decl, encoding),
             matrix,
-            half_word: None,
+            waiting: Vec::new(),
         }
     }
 
@@ -144,12 +166,12 @@ impl Filling {
         let Self {
             blocks,
             matrix,
-            half_word,
+            waiting,
         } = self;
         let encoding = blocks.encoding();
         let mut patches: Vec<[Patch; 2]> = Vec::new();
         blocks.push(decl, bytes, |first, bytes| {
-            patches.push(repack(*matrix, encoding, half_word, first, bytes));
+            patches.push(repack(*matrix, encoding, waiting, first, bytes));
         })?;
         Ok(join(patches))
     }
@@ -160,9 +182,6 @@ impl Filling {
     /// If bytes are missing.
     pub fn finish(&mut self, decl: &WeightDecl) -> Result<Patch, ExecError> {
         self.blocks.check(decl)?;
-        let Some([a, b]) = self.half_word.take() else {
-            return Ok(Patch::default());
-        };
         let Matrix {
             format,
             row0,
@@ -170,11 +189,23 @@ impl Filling {
             cols,
             ..
         } = self.matrix;
+        if format == Format::I8 {
+            // What weights were multiplied by before they were rounded, as the CPU takes it back.
+            let tail = <[u8; 4]>::try_from(self.blocks.tail()).unwrap_or_default();
+            let scale = (1.0 / f32::from_le_bytes(tail)).to_le_bytes();
+            return Ok(Patch {
+                offset: row0 * size_of::<f32>(),
+                bytes: scale.repeat(rows),
+            });
+        }
+        let mut bytes = std::mem::take(&mut self.waiting);
+        if bytes.is_empty() {
+            return Ok(Patch::default());
+        }
         let end = (row0 + rows) * (cols / BLOCK) * format.scale_bytes();
-        Ok(Patch {
-            offset: end - 2,
-            bytes: vec![a, b, 0, 0],
-        })
+        let offset = end - bytes.len();
+        bytes.resize(bytes.len().next_multiple_of(WORD), 0);
+        Ok(Patch { offset, bytes })
     }
 }
 
@@ -199,26 +230,23 @@ fn join(patches: Vec<[Patch; 2]>) -> [Patch; 2] {
 fn repack(
     matrix: Matrix,
     encoding: Encoding,
-    half_word: &mut Option<[u8; 2]>,
+    waiting: &mut Vec<u8>,
     first: usize,
     bytes: &[u8],
 ) -> [Patch; 2] {
     let size = encoding.block_bytes();
     let count = bytes.len() / size;
     let Matrix { format, cols, .. } = matrix;
-    if !format.has_scales() {
-        let numbers = dense(matrix, encoding, half_word, first, bytes);
+    if !format.is_blocks() {
+        let numbers = dense(matrix, encoding, waiting, first, bytes);
         return [numbers, Patch::default()];
     }
     let before = matrix.row0 * (cols / BLOCK) + first;
     let block_bytes = format.row_bytes(BLOCK);
     let mut numbers = Vec::with_capacity(count * block_bytes);
-    let mut scales = Vec::with_capacity(count * format.scale_bytes() + 2);
-    let mut scales_at = before * format.scale_bytes();
-    if let Some(word) = half_word.take() {
-        scales.extend(word);
-        scales_at -= 2;
-    }
+    let scales_at = before * format.scale_bytes() - waiting.len();
+    let mut scales = std::mem::take(waiting);
+    scales.reserve(count * format.scale_bytes());
     for block in bytes.chunks_exact(size) {
         let (scale, rest) = block.split_at(2);
         scales.extend_from_slice(scale);
@@ -237,10 +265,7 @@ fn repack(
         };
         numbers.extend_from_slice(rest);
     }
-    if scales.len() % 4 == 2 {
-        *half_word = scales.split_last_chunk().map(|(_, half)| *half);
-        scales.truncate(scales.len() - 2);
-    }
+    *waiting = scales.split_off(scales.len() / WORD * WORD);
     [
         Patch {
             offset: before * block_bytes,
@@ -253,12 +278,13 @@ fn repack(
     ]
 }
 
-/// Dense numbers go to padded rows; WebGPU zeroes buffers, so the padding needs no writing. Writes
-/// are whole words: an f16 without its neighbour waits for it, unless it ends a row.
+/// Numbers stored one by one go to padded rows; WebGPU zeroes buffers, so the padding needs no
+/// writing. Writes are whole words: what does not fill one waits for its neighbours, unless it ends
+/// a row.
 fn dense(
     matrix: Matrix,
     encoding: Encoding,
-    half_word: &mut Option<[u8; 2]>,
+    waiting: &mut Vec<u8>,
     first: usize,
     bytes: &[u8],
 ) -> Patch {
@@ -266,36 +292,38 @@ fn dense(
         format, cols, row0, ..
     } = matrix;
     let element_bytes = encoding.block_bytes();
-    let width = if format == Format::F16 { 2 } else { 4 };
+    let width = format.number_bytes();
     let stride = format.row_bytes(cols);
     let place = |element: usize| (row0 + element / cols) * stride + element % cols * width;
     let count = bytes.len() / element_bytes;
     if count == 0 {
         return Patch::default();
     }
-    let waited = half_word.take();
-    let start = place(first) - waited.map_or(0, |half| half.len());
+    let start = place(first) - waiting.len();
     let end = place(first + count - 1) + width;
-    let mut out = vec![0; end - start];
-    if let Some(half) = waited {
-        out[..2].copy_from_slice(&half);
-    }
-    for (i, element) in bytes.chunks_exact(element_bytes).enumerate() {
-        let at = place(first + i) - start;
-        if encoding == Encoding::BF16 {
+    let mut out = std::mem::take(waiting);
+    out.resize(end - start, 0);
+    if encoding == Encoding::BF16 {
+        for (i, element) in bytes.chunks_exact(element_bytes).enumerate() {
             let wide = bf16::from_le_bytes([element[0], element[1]]).to_f32();
+            let at = place(first + i) - start;
             out[at..at + width].copy_from_slice(&wide.to_le_bytes());
-        } else {
-            out[at..at + width].copy_from_slice(element);
+        }
+    } else {
+        // Row by row: elements of a row lie as they come.
+        let (mut element, mut rest) = (first, bytes);
+        while !rest.is_empty() {
+            let in_row = (cols - element % cols).min(rest.len() / element_bytes);
+            let (row, later) = rest.split_at(in_row * element_bytes);
+            let at = place(element) - start;
+            out[at..at + row.len()].copy_from_slice(row);
+            (element, rest) = (element + in_row, later);
         }
     }
-    if out.len() % 4 == 2 {
-        if (first + count).is_multiple_of(cols) {
-            out.extend([0, 0]);
-        } else {
-            *half_word = out.split_last_chunk().map(|(_, half)| *half);
-            out.truncate(out.len() - 2);
-        }
+    if (first + count).is_multiple_of(cols) {
+        out.resize(out.len().next_multiple_of(WORD), 0);
+    } else {
+        *waiting = out.split_off(out.len() / WORD * WORD);
     }
     Patch {
         offset: start,

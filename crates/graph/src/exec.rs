@@ -88,6 +88,9 @@ pub enum ExecError {
     /// A node was read that no run kept.
     #[error("{0} was not kept by the last run.")]
     NotKept(String),
+    /// A decoder ran before its encoder.
+    #[error("There is nothing to attend to yet: the source is read first.")]
+    NoSource,
     /// An input's length does not fit its shape.
     #[error("The input {name} has {len} numbers, which do not fit {shape}.")]
     InputShape {

@@ -105,6 +105,7 @@ impl Graph {
                         return Err(ExecError::ContextFull { wanted, max });
                     }
                 }
+                Op::Recall { .. } if bindings.source_len == 0 => return Err(ExecError::NoSource),
                 Op::SelectRows => {
                     let rows = self.input(run, node.inputs[1])?;
                     check_range("Row", rows, bindings.query_len)?;

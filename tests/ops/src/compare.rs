@@ -45,6 +45,8 @@ fn tolerance(op: &Op) -> f32 {
         // Nothing is computed, or each number once, correctly rounded.
         Op::Input | Op::Reshape | Op::Append { .. } | Op::SelectRows | Op::Binary(_) => 0.0,
         Op::Values | Op::Vector { .. } | Op::Unfold(_) | Op::Sequence { .. } => 0.0,
+        Op::Scale { .. } | Op::Positions { .. } | Op::ZeroStart => 0.0,
+        Op::Store { .. } | Op::Recall { .. } => 0.0,
         // A sum and one division.
         Op::Pool(_) => 3e-7,
         // 4-bit blocks: d·(q − 8) + (m + 8·d) against d·q + m.
@@ -56,15 +58,9 @@ fn tolerance(op: &Op) -> f32 {
         Op::Unary(_) | Op::Softmax => 1e-6,
         Op::AttentionScores { .. } | Op::AttentionContext => 3e-6,
         // Sums of up to 1536 products.
-        Op::Linear { .. } => 3e-6,
-        // The GPU refuses these.
-        Op::LinearRows { .. }
-        | Op::Scale { .. }
-        | Op::Positions { .. }
-        | Op::ZeroStart
-        | Op::Recur { .. }
-        | Op::Store { .. }
-        | Op::Recall { .. } => 0.0,
+        Op::Linear { .. } | Op::LinearRows { .. } => 3e-6,
+        // A sum of two products, of which one may be fused, again at every position.
+        Op::Recur { .. } => 1e-6,
     }
 }
 
@@ -175,20 +171,25 @@ impl Pair {
     /// What a node's value may differ by.
     fn allowed(&self, op: &Op) -> f32 {
         let own = match op {
-            Op::Linear { .. } if self.half => HALF,
+            Op::Linear { .. } | Op::LinearRows { .. } if self.half => HALF,
             op => tolerance(op),
         };
         self.deep.unwrap_or(own)
     }
 
-    /// The entry.
+    /// The last entry.
     pub fn graph(&self) -> &Graph {
         &self.made.model.entries[ENTRY]
     }
 
-    /// Every node with a value of its own.
+    /// Every node of the last entry with a value of its own.
     pub fn nodes(&self) -> Vec<NodeId> {
-        let graph = self.graph();
+        self.nodes_of(ENTRY)
+    }
+
+    /// Every node of an entry with a value of its own.
+    pub fn nodes_of(&self, entry: &str) -> Vec<NodeId> {
+        let graph = &self.made.model.entries[entry];
         let nodes = graph.ids();
         nodes
             .filter(|id| !matches!(graph.node(*id).op, Op::Input | Op::Values))
@@ -205,6 +206,28 @@ impl Pair {
         }
     }
 
+    /// Copies of both sessions, which go on by themselves.
+    pub fn fork(&mut self, open: Open) -> Open {
+        Open {
+            cpu: self.cpu.fork(open.cpu).unwrap(),
+            gpu: self.gpu.fork(open.gpu).unwrap(),
+            batch: open.batch,
+        }
+    }
+
+    /// Makes the sequences of both go on from chosen ones.
+    pub fn reorder(&mut self, open: &mut Open, from: &[u32]) {
+        self.cpu.reorder(open.cpu, from).unwrap();
+        self.gpu.reorder(open.gpu, from).unwrap();
+        open.batch = from.len();
+    }
+
+    /// Cuts both back to this many positions.
+    pub fn truncate(&mut self, open: Open, len: usize) {
+        self.cpu.truncate(open.cpu, len).unwrap();
+        self.gpu.truncate(open.gpu, len).unwrap();
+    }
+
     /// Frees a session on each.
     pub fn close(&mut self, open: Open) {
         self.cpu.close(open.cpu);
@@ -213,7 +236,12 @@ impl Pair {
 
     /// What the GPU dispatches for one token with these taps: names of shaders.
     pub fn shaders(&mut self, taps: &[NodeId]) -> Vec<String> {
-        let steps = self.gpu.steps(ENTRY, &taps_of(taps)).unwrap();
+        self.shaders_of(ENTRY, taps)
+    }
+
+    /// The same of another entry.
+    pub fn shaders_of(&mut self, entry: &str, taps: &[NodeId]) -> Vec<String> {
+        let steps = self.gpu.steps(entry, &taps_of(taps)).unwrap();
         let name = |step: &String| step.split(' ').next().unwrap_or_default().to_owned();
         steps.iter().map(name).collect()
     }
@@ -253,27 +281,42 @@ impl Pair {
             input("lengths", &lengths),
             Input::values("pixels", &pixels),
         ];
+        let at = format!("batch {} of {q_len}", open.batch);
+        self.compare(open, ENTRY, &inputs, taps, &at).await;
+    }
+
+    /// Runs an entry on both and compares outputs and tapped nodes.
+    pub async fn compare(
+        &mut self,
+        open: Open,
+        entry: &str,
+        inputs: &[Input<'_>],
+        taps: &[NodeId],
+        at: &str,
+    ) {
         let tapped = taps_of(taps);
         let run = |session| Run {
             session,
-            entry: ENTRY,
-            inputs: &inputs,
+            entry,
+            inputs,
             taps: &tapped,
         };
-        let at = format!("{}, batch {} of {q_len}", self.name, open.batch);
+        let at = format!("{}, {at}", self.name);
         self.cpu.run(run(open.cpu)).unwrap();
         if let Err(error) = self.gpu.run(run(open.gpu)) {
             self.report.failures.push(format!("{at}: {error}"));
             return;
         }
         let len = self.cpu.len(open.cpu).unwrap();
-        let mut nodes = [self.graph().outputs(), taps].concat();
+        let model = Rc::clone(&self.made.model);
+        let graph = &model.entries[entry];
+        let mut nodes = [graph.outputs(), taps].concat();
         nodes.sort_unstable();
         nodes.dedup();
         for node in nodes {
-            let expected = last(self.cpu.read(open.cpu, ENTRY, node, &[]).await).unwrap();
-            let actual = last(self.gpu.read(open.gpu, ENTRY, node, &[]).await);
-            let node = self.graph().node(node);
+            let expected = last(self.cpu.read(open.cpu, entry, node, &[]).await).unwrap();
+            let actual = last(self.gpu.read(open.gpu, entry, node, &[]).await);
+            let node = graph.node(node);
             let (op, allowed) = (node.op.name(), self.allowed(&node.op));
             let at = format!("{at}, {len} in all, {} taps: {}", taps.len(), node.name);
             self.report.compared += 1;
@@ -299,7 +342,8 @@ impl Pair {
     }
 }
 
-fn input<'a>(name: &'a str, data: &'a [u32]) -> Input<'a> {
+/// An input of ids or rows.
+pub fn input<'a>(name: &'a str, data: &'a [u32]) -> Input<'a> {
     Input { name, data }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use glassformer_graph::{
-    BLOCK, Builder, Encoding, Model, NodeId, StateId, Symbol, TableId, WeightId,
+    BLOCK, Builder, Dim, Encoding, Model, NodeId, StateId, Symbol, TableId, WeightId,
 };
 use half::{bf16, f16};
 
@@ -12,6 +12,21 @@ pub const VOCAB: usize = 97;
 
 /// Rotary positions and the most a state holds.
 pub const CONTEXT: usize = 900;
+
+/// Every encoding.
+pub const ENCODINGS: [Encoding; 7] = {
+    let [a, b, c, d, e, f] = Encoding::ALL;
+    [a, b, c, d, e, f, Encoding::I8]
+};
+
+/// Columns of which every matrix of this encoding has a multiple.
+pub fn columns(encoding: Encoding) -> usize {
+    match encoding {
+        // What the CPU takes; the students' are multiples of 64.
+        Encoding::I8 => 4,
+        other => other.block_len(),
+    }
+}
 
 /// Numbers without a pattern, the same everywhere.
 #[derive(Clone, Debug)]
@@ -51,7 +66,7 @@ impl Random {
 /// A model with its weights as a file would hold them.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// One entry, `run`.
+    /// The last entry is `run`.
     pub model: Rc<Model>,
     /// Of each weight.
     pub encodings: Vec<Encoding>,
@@ -71,6 +86,7 @@ pub struct Net {
     ids: Option<NodeId>,
     rows: Option<NodeId>,
     lengths: Option<NodeId>,
+    words: Option<NodeId>,
 }
 
 impl Net {
@@ -84,6 +100,7 @@ impl Net {
             ids: None,
             rows: None,
             lengths: None,
+            words: None,
         }
     }
 
@@ -129,7 +146,29 @@ impl Net {
             .get_or_insert_with(|| self.builder.input("lengths", &[Symbol::Batch]).unwrap())
     }
 
-    /// Numbers `[batch, q_len, width]` of the size 1, from a table.
+    /// Chosen rows of a matrix `[candidates]`.
+    pub fn words(&mut self) -> NodeId {
+        *self
+            .words
+            .get_or_insert_with(|| self.builder.input("words", &[Symbol::Candidates]).unwrap())
+    }
+
+    /// Token ids `[1, source_len]` of an entry that reads a source.
+    pub fn source_ids(&mut self) -> NodeId {
+        *self.ids.get_or_insert_with(|| {
+            let dims = [Dim::Fixed(1), Symbol::SourceLen.into()];
+            self.builder.input("ids", &dims).unwrap()
+        })
+    }
+
+    /// Ends an entry before the last; the next has inputs of its own.
+    pub fn entry(&mut self, name: &str, outputs: &[NodeId]) {
+        self.builder.entry(name, outputs).unwrap();
+        (self.ids, self.rows, self.lengths, self.words) = (None, None, None, None);
+    }
+
+    /// Numbers of the size 1 from a table, of each id of the entry: `[batch, q_len, width]`, or of a
+    /// source `[1, source_len, width]`.
     pub fn source(&mut self, name: &str, width: usize) -> NodeId {
         let ids = self.ids();
         let bytes = numbers(&mut self.random, VOCAB * width, 1.7, Encoding::F32);
@@ -168,6 +207,14 @@ impl Net {
         }
         let shape = [CONTEXT, 2, half];
         self.builder.table("angles", &shape, data).unwrap()
+    }
+
+    /// A table of numbers `[positions, width]`.
+    pub fn places(&mut self, width: usize) -> TableId {
+        let data = (0..CONTEXT * width).map(|_| self.random.between(-1.0, 1.0));
+        let data = data.collect();
+        let shape = [CONTEXT, width];
+        self.builder.table("places", &shape, data).unwrap()
     }
 
     /// A state of rows `[kv_heads, head_dim]`.

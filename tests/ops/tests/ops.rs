@@ -96,6 +96,9 @@ cases! {
     pictures
     pooling
     blocks
+    chosen_rows
+    recurrent
+    sources
 }
 
 /// Loads a model of one weight.

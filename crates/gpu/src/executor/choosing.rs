@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Bindings, Choice, Choosing, ExecError, KEPT, NodeId, SessionId};
+use glassformer_graph::{
+    Bindings, Choice, Choosing, Dim, ExecError, KEPT, NodeId, SessionId, Symbol,
+};
 
 use super::{GpuExecutor, Result, no_model};
 use crate::choose::{Chooser, ONE_TOKEN, Stage};
@@ -22,6 +24,10 @@ impl GpuExecutor {
         let (Some(ids), Some(rows)) = (graph.find("ids"), graph.find("rows")) else {
             return Ok(false);
         };
+        // The shader moves on by one token, whatever it attends to; a source does not move.
+        if graph.mentions(Dim::Symbol(Symbol::SourceLen)) {
+            return Ok(false);
+        }
         // Every token would come back undecided.
         let logits = graph.nodes().get(choosing.logits.0);
         let vocab = logits.and_then(|node| node.shape.width());
@@ -35,7 +41,7 @@ impl GpuExecutor {
             kv_len: self.session(choosing.session)?.len + 1,
             ..ONE_TOKEN
         };
-        let key = self.key(graph, choosing.entry, &[], self.sizes(&next))?;
+        let key = self.key(graph, choosing.entry, &[], self.sizes(graph, &next))?;
         let plan = self.lower(graph, &key)?;
         // Tokens are encoded ahead, with the same workgroups and buffers at every position.
         if plan.grows() {

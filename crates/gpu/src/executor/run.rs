@@ -6,6 +6,7 @@ use wgpu::{BufferUsages, CommandEncoder, ComputePassDescriptor};
 use super::{GpuExecutor, PlanKey, Result, no_model};
 use crate::device::Gpu;
 use crate::kernel::Place;
+use crate::lower::run_of;
 use crate::prepared::Prepared;
 use crate::session::{KeptValue, Session};
 
@@ -26,7 +27,12 @@ impl GpuExecutor {
             .sessions
             .get_mut(&id)
             .ok_or_else(|| ExecError::unknown_session(id))?;
-        if session.reserve(gpu, bindings.kv_len)? {
+        let mut anew = session.reserve(gpu, bindings.kv_len)?;
+        if graph.stores() {
+            anew |= session.reserve_source(gpu, bindings.source_len)?;
+            session.source_len = bindings.source_len;
+        }
+        if anew {
             self.plans.values_mut().for_each(|plan| plan.forget(id));
         }
         let Some(prepared) = self.plans.get_mut(key) else {
@@ -43,9 +49,10 @@ impl GpuExecutor {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         let dispatches = {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            prepared.encode(&mut pass, id, bindings)
+            prepared.encode(&mut pass, (id, session), bindings)
         };
-        gpu.count(dispatches, bindings.batch * bindings.query_len);
+        let run_lengths = run_of(graph, bindings);
+        gpu.count(dispatches, run_lengths.batch * run_lengths.query_len);
         for &(node, place) in &prepared.plan.keep {
             let policy = run.taps.iter().find(|tap| tap.node == node);
             let policy = policy.map_or(TapPolicy::Last, |tap| tap.policy);
@@ -69,11 +76,7 @@ fn keep_value(
     shape: Vec<usize>,
 ) {
     let pieces: Vec<(usize, usize)> = match place {
-        Place::State(state) => {
-            let (width, len) = (session.width(state), shape.get(1).copied().unwrap_or(0));
-            let piece = |b: usize| (b * session.capacity * width, len * width);
-            (0..session.batch).map(piece).collect()
-        }
+        Place::State(state) => session.pieces(state, shape.get(1).copied().unwrap_or(0)),
         _ => vec![(0, shape.iter().product())],
     };
     let Some(source) = prepared.value(place, session) else {

@@ -17,7 +17,7 @@ impl GpuExecutor {
         let graph = model.entry(entry)?;
         let mut plans = Vec::new();
         for bindings in runs {
-            let key = self.key(graph, entry, &[], self.sizes(bindings))?;
+            let key = self.key(graph, entry, &[], self.sizes(graph, bindings))?;
             if !self.plans.contains_key(&key) && plans.iter().all(|(other, _)| *other != key) {
                 let plan = self.lower(graph, &key)?;
                 plans.push((key, plan));

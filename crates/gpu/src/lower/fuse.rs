@@ -1,10 +1,13 @@
 //! Finding what can be computed at once.
 
+mod chains;
+
 use std::collections::HashSet;
 
 use glassformer_graph::lower::{Attention, Uses};
 use glassformer_graph::{Binary, Dim, NodeId, Op, RopeLayout, StateId, TableId, Unary, WeightId};
 
+pub(super) use self::chains::{Recurrent, Token};
 use super::Sizes;
 use crate::store::Layout;
 use crate::weights::Matrix;
@@ -52,6 +55,8 @@ pub(super) struct Product {
     pub source: Source,
     pub matrix: Matrix,
     pub bias: Option<WeightId>,
+    /// Of each number, before the residual is added.
+    pub function: Option<Unary>,
     pub residual: Option<NodeId>,
     absorbed: Vec<NodeId>,
 }
@@ -72,6 +77,8 @@ pub(super) enum Fused {
     Projection(Projection),
     Product(Product),
     Gated(Gated),
+    Token(Token),
+    Recurrent(Recurrent),
 }
 
 impl Fused {
@@ -82,6 +89,8 @@ impl Fused {
             Self::Projection(p) => p.query,
             Self::Product(p) => p.node,
             Self::Gated(g) => g.node,
+            Self::Token(t) => t.node,
+            Self::Recurrent(r) => r.node,
         }
     }
 
@@ -92,6 +101,8 @@ impl Fused {
             Self::Projection(p) => p.absorbed.clone(),
             Self::Product(p) => p.absorbed.clone(),
             Self::Gated(g) => g.absorbed.clone(),
+            Self::Token(t) => t.absorbed.clone(),
+            Self::Recurrent(r) => r.absorbed.clone(),
         }
     }
 }
@@ -108,10 +119,12 @@ pub(super) fn find(uses: &Uses<'_>, layout: &Layout, sizes: Sizes) -> Vec<Fused>
     let mut taken: HashSet<NodeId> = HashSet::new();
     // Larger patterns first; a product alone is what is left.
     let graph = uses.graph();
-    let patterns: [&dyn Fn(NodeId) -> Option<Fused>; 4] = [
+    let patterns: [&dyn Fn(NodeId) -> Option<Fused>; 6] = [
         &|id| finder.attention(id),
         &|id| finder.projection(id),
         &|id| finder.gated(id),
+        &|id| finder.token(id),
+        &|id| finder.recurrent(id),
         &|id| finder.product(id),
     ];
     for pattern in patterns {
@@ -314,50 +327,5 @@ impl Finder<'_> {
             matrix: self.layout.stack(&weights)?,
             absorbed,
         }))
-    }
-
-    /// A linear node, or an addition of a hidden one.
-    fn product(&self, id: NodeId) -> Option<Fused> {
-        let mut absorbed = Vec::new();
-        let (linear, residual) = match (self.op(id), self.inputs(id)) {
-            (Op::Linear { .. }, _) => match self.uses.only_reader(id) {
-                // Its reader computes it.
-                Some(reader) if self.added(reader).is_some_and(|(l, _)| l == id) => return None,
-                _ => (id, None),
-            },
-            _ => {
-                let (linear, residual) = self.added(id)?;
-                absorbed.push(linear);
-                (linear, Some(residual))
-            }
-        };
-        let Op::Linear { weight, bias } = *self.op(linear) else {
-            return None;
-        };
-        let source = self.source(linear, &mut absorbed);
-        Some(Fused::Product(Product {
-            node: id,
-            source,
-            matrix: self.layout.matrix(weight)?,
-            bias,
-            residual,
-            absorbed,
-        }))
-    }
-
-    /// The hidden product and the other operand of an addition.
-    fn added(&self, id: NodeId) -> Option<(NodeId, NodeId)> {
-        let (Op::Binary(Binary::Add), &[a, b]) = (self.op(id), self.inputs(id)) else {
-            return None;
-        };
-        let product =
-            |id: NodeId| matches!(self.op(id), Op::Linear { .. }) && self.uses.is_hidden(id);
-        if a != b && product(b) {
-            Some((b, a))
-        } else if a != b && product(a) {
-            Some((a, b))
-        } else {
-            None
-        }
     }
 }

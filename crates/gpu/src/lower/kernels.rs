@@ -3,9 +3,10 @@
 mod attention;
 mod pictures;
 mod single;
+mod translation;
 
 use glassformer_graph::lower::Access;
-use glassformer_graph::{Dim, ExecError, NodeId, RopeLayout, Shape, Symbol, WeightId};
+use glassformer_graph::{Dim, ExecError, NodeId, RopeLayout, Shape, Symbol, Unary, WeightId};
 
 use super::fuse::{Fused, Gated, Product, Projection, Source};
 use super::{Lowering, RowsOf, Step, rows_of};
@@ -117,6 +118,8 @@ impl Lowering<'_> {
             Fused::Projection(projection) => self.projection(projection),
             Fused::Product(product) => return self.product(product),
             Fused::Gated(gated) => self.gated(gated),
+            Fused::Token(token) => return self.token(token),
+            Fused::Recurrent(recurrent) => Ok(self.recur(recurrent)),
         };
         Ok(vec![step?])
     }
@@ -188,6 +191,15 @@ impl Lowering<'_> {
             .also(at::VECTORS, Place::Vectors)
     }
 
+    fn bias(&self, kernel: Kernel, bias: Option<WeightId>) -> Result<Kernel> {
+        Ok(match bias {
+            Some(bias) => kernel
+                .flag("BIAS", true)
+                .count("BIAS_AT", self.vector(bias)?),
+            None => kernel,
+        })
+    }
+
     /// A dispatch for each part of the matrix: nearly always one.
     fn product(&self, product: &Product) -> Result<Vec<Step>> {
         let whole = product.matrix.is_whole();
@@ -198,9 +210,9 @@ impl Lowering<'_> {
             if !whole {
                 kernel = kernel.count("FIRST", first).count("COUNT", part.rows);
             }
-            if let Some(bias) = product.bias {
-                let bias = self.vector(bias)?;
-                kernel = kernel.flag("BIAS", true).count("BIAS_AT", bias);
+            kernel = self.bias(kernel, product.bias)?;
+            if let Some(unary) = product.function {
+                kernel = kernel.with("FUNCTION", function(unary));
             }
             let bound = self.matrix_input(part, product.source);
             let bound = bound.write_part(first, at::Y, self.place[product.node.0]);
@@ -262,8 +274,11 @@ impl Lowering<'_> {
 /// Rows of a value `[batch, q_len or rows, .., width]` at each position, or of a value
 /// `[batch, .., width]` in each sequence.
 fn rows_per_position(shape: &Shape) -> Result<usize> {
-    let Some((Dim::Symbol(Symbol::Batch), rest)) = shape.leading().split_first() else {
-        return Err(unsupported("a product of something else than positions"));
+    // A source is one sequence.
+    let rest = match shape.leading() {
+        [Dim::Symbol(Symbol::Batch), rest @ ..] => rest,
+        [Dim::Fixed(1), rest @ ..] if rest.first() == Some(&Symbol::SourceLen.into()) => rest,
+        _ => return Err(unsupported("a product of something else than positions")),
     };
     let rest = match rows_of(shape) {
         RowsOf::Sequences => rest,
@@ -274,6 +289,18 @@ fn rows_per_position(shape: &Shape) -> Result<usize> {
         Dim::Symbol(_) => Err(unsupported("a product over two lengths")),
     });
     rows.product()
+}
+
+/// The number of a function in `shaders/include/function.wgsl`.
+fn function(unary: Unary) -> u8 {
+    match unary {
+        Unary::Silu => 1,
+        Unary::Gelu => 2,
+        Unary::GeluTanh => 3,
+        Unary::QuickGelu => 4,
+        Unary::Relu => 5,
+        Unary::Sigmoid => 6,
+    }
 }
 
 fn unsupported(what: &str) -> ExecError {

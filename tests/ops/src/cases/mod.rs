@@ -5,6 +5,7 @@ mod blocks;
 mod fusions;
 mod pictures;
 mod simple;
+mod translation;
 
 pub use simple::{SMALL_BINDING, parts};
 
@@ -29,7 +30,8 @@ pub type Comparing = Pin<Box<dyn Future<Output = Report>>>;
 pub type Case = fn(On, Extent) -> Comparing;
 
 /// Cases without a product of a matrix: the same in either precision, with and without subgroups.
-pub const WITHOUT_MATRICES: [&str; 5] = [
+pub const WITHOUT_MATRICES: [&str; 6] = [
+    "recurrent",
     "pooling",
     "elements",
     "attention_with_a_cache",
@@ -70,6 +72,15 @@ pub const ALL: &[(&str, Case)] = &[
         Box::pin(pictures::pooling(on, extent))
     }),
     ("blocks", |on, extent| Box::pin(blocks::blocks(on, extent))),
+    ("chosen_rows", |on, extent| {
+        Box::pin(translation::chosen_rows(on, extent))
+    }),
+    ("recurrent", |on, extent| {
+        Box::pin(translation::recurrent(on, extent))
+    }),
+    ("sources", |on, extent| {
+        Box::pin(translation::sources(on, extent))
+    }),
 ];
 
 /// Sequences and positions of runs without a past: few and many rows of input, and tiles of 32

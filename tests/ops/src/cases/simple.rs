@@ -3,7 +3,7 @@
 use glassformer_graph::{Binary, Encoding, Precision, Unary};
 
 use super::{Extent, lengths};
-use crate::net::VOCAB;
+use crate::net::{ENCODINGS, VOCAB, columns};
 use crate::{Net, On, Pair, Random, Report};
 
 /// Widths that are no multiple of anything, and those of small models.
@@ -32,6 +32,9 @@ pub async fn elements(on: On, extent: Extent) -> Report {
             ("silu", Unary::Silu),
             ("gelu", Unary::Gelu),
             ("gelu by tanh", Unary::GeluTanh),
+            ("quick gelu", Unary::QuickGelu),
+            ("relu", Unary::Relu),
+            ("sigmoid", Unary::Sigmoid),
         ] {
             builder.unary(&name(what), x, function).unwrap();
         }
@@ -43,6 +46,7 @@ pub async fn elements(on: On, extent: Extent) -> Report {
         ] {
             builder.binary(&name(what), x, b, function).unwrap();
         }
+        builder.scale(&name("scaled"), x, 0.3).unwrap();
         last = Some(builder.select_rows(&name("rows"), x, rows).unwrap());
     }
     let made = net.finish(&[last.unwrap()]);
@@ -68,14 +72,20 @@ pub async fn products(on: On, extent: Extent) -> Report {
     // In half precision every layout of weights is another shader, and long sums are wanted.
     let half = on.precision == Precision::Fast;
     let encodings = match extent {
-        Extent::All => &Encoding::ALL[..],
-        Extent::Some if half => &[Encoding::F32, Encoding::F16, Encoding::Q8_0, Encoding::Q4_1],
-        Extent::Some => &[Encoding::F16, Encoding::Q8_0],
+        Extent::All => &ENCODINGS[..],
+        Extent::Some if half => &[
+            Encoding::F32,
+            Encoding::F16,
+            Encoding::Q8_0,
+            Encoding::Q4_1,
+            Encoding::I8,
+        ],
+        Extent::Some => &[Encoding::F16, Encoding::Q8_0, Encoding::I8],
     };
     for &encoding in encodings {
         let mut net = Net::new(2);
         let mut last = None;
-        let whole = |width: &usize| width.next_multiple_of(encoding.block_len());
+        let whole = |width: &usize| width.next_multiple_of(columns(encoding));
         let mut widths: Vec<usize> = widths(extent).iter().map(whole).collect();
         if half {
             widths.push(1536);
@@ -130,6 +140,7 @@ pub async fn parts(on: On) -> Report {
         (Encoding::F32, 301),
         (Encoding::F16, 301),
         (Encoding::Q8_0, 601),
+        (Encoding::I8, 601),
         (Encoding::Q4_1, 1201),
     ] {
         let mut net = Net::new(6);
@@ -168,13 +179,13 @@ pub async fn weights_in_pieces(on: On, extent: Extent) -> Report {
     let mut random = Random::new(3);
     let all: Vec<u32> = (0..VOCAB as u32).collect();
     let times = if extent == Extent::All { 8 } else { 1 };
-    for encoding in Encoding::ALL {
+    for encoding in ENCODINGS {
         for _ in 0..times {
             let mut net = Net::new(random.draw());
             let ids = net.ids();
             let mut last = None;
             for i in 0..4 {
-                let width = (1 + random.below(70)).next_multiple_of(encoding.block_len());
+                let width = (1 + random.below(70)).next_multiple_of(columns(encoding));
                 let table = net.matrix(VOCAB, width, encoding);
                 last = Some(
                     net.builder

@@ -1,8 +1,9 @@
 //! Attention: at once, and what its shaders have in common.
 
 use glassformer_graph::lower::Attention;
-use glassformer_graph::{Dim, Mask, NodeId, Shape, Symbol};
+use glassformer_graph::{Dim, Mask, NodeId, Op, Shape, Symbol};
 
+use super::super::reads_source;
 use super::{Bound, Lowering, Result, Step, at, unsupported};
 use crate::kernel::{Count, Kernel, Place};
 use crate::shaders::Variant;
@@ -32,7 +33,8 @@ impl Lowering<'_> {
                 groups,
             )]);
         }
-        if !self.sizes.many_keys {
+        // A source is never that long.
+        if !self.sizes.many_keys || self.is_of_source(attention.key) {
             let groups = [Count::new(&[heads], 1), rows];
             return Ok(vec![self.attend(
                 "attention_vector",
@@ -89,14 +91,23 @@ impl Lowering<'_> {
             .dispatch(node, kernel, groups)
     }
 
+    /// Whether keys or values are those of the source, which the session holds.
+    fn is_of_source(&self, keys: NodeId) -> bool {
+        matches!(self.uses.graph().node(keys).op, Op::Recall { .. })
+    }
+
     /// The shaders take a query's position from its place in the run, and as many keys as the
-    /// state holds, or as the run where there is no state.
+    /// state or the source holds, or as the run where there is neither.
     pub(super) fn check_attention(&self, query: NodeId, keys: NodeId) -> Result<()> {
-        let run = [Symbol::Batch, Symbol::QueryLen].map(Dim::Symbol);
+        let graph = self.uses.graph();
+        let run: [Dim; 2] = if reads_source(graph) {
+            [Dim::Fixed(1), Symbol::SourceLen.into()]
+        } else {
+            [Symbol::Batch.into(), Symbol::QueryLen.into()]
+        };
         let of_run = |id: NodeId| self.shape(id).0.starts_with(&run);
-        let in_state = matches!(self.place[keys.0], Place::State(_));
-        let keys_fit = in_state || (of_run(keys) && !self.uses.graph().appends());
-        if of_run(query) && keys_fit {
+        let held = matches!(graph.node(keys).op, Op::Append { .. } | Op::Recall { .. });
+        if of_run(query) && (held || (of_run(keys) && !graph.appends())) {
             return Ok(());
         }
         Err(unsupported("attention between these positions"))
@@ -113,7 +124,11 @@ impl Lowering<'_> {
             .count("HEADS", fixed(query.get(2)))
             .count("KV_HEADS", fixed(key.get(2)))
             .count("HEAD_DIM", fixed(key.get(3)))
-            .flag("IN_STATE", matches!(self.place[keys.0], Place::State(_)))
+            .flag(
+                "IN_STATE",
+                matches!(self.uses.graph().node(keys).op, Op::Append { .. }),
+            )
+            .flag("OF_SOURCE", self.is_of_source(keys))
     }
 }
 

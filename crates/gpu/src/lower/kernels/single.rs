@@ -1,10 +1,11 @@
 //! Nodes by themselves.
 
 use glassformer_graph::lower::lengths_and_bias;
-use glassformer_graph::{Binary, Dim, NodeId, Op, RopeLayout, Unary, WeightId};
+use glassformer_graph::{Binary, Dim, NodeId, Op, RopeLayout, Symbol, WeightId};
 
+use super::super::fuse::Token;
 use super::attention::mask;
-use super::{Bound, Lowering, Result, Step, THREADS, at, unsupported};
+use super::{Bound, Lowering, Result, Step, THREADS, at, function, unsupported};
 use crate::kernel::{Count, Kernel, Place};
 use crate::shaders::Variant;
 use crate::weights::Matrix;
@@ -21,15 +22,11 @@ impl Lowering<'_> {
         let step = match node.op {
             Op::Input | Op::Values | Op::Reshape => return Ok(Vec::new()),
             Op::Linear { .. } => return Err(unsupported("a product without a matrix")),
-            Op::Embedding { weight } => {
-                let ids = |bound: Bound| bound.read(at::X, place(0));
-                let kernel = |kernel| kernel;
-                return self.table(id, weight, "embedding", kernel, ids);
-            }
+            Op::Embedding { weight } => return self.token(&Token::plain(id, place(0), weight)),
             Op::PositionEmbedding { weight, offset } => {
-                let run = |bound: Bound| bound.also(at::RUN, Place::Run);
                 let kernel = |kernel: Kernel| kernel.count("OFFSET", offset);
-                return self.table(id, weight, "position_embedding", kernel, run);
+                let bound = |bound| bound;
+                return self.table(id, weight, "position_embedding", kernel, bound);
             }
             Op::RmsNorm { weight, eps } => {
                 let kernel = Kernel::new("rms_norm", plain)
@@ -106,7 +103,10 @@ impl Lowering<'_> {
                 let Some(Dim::Fixed(heads)) = node.shape.0.get(1) else {
                     return Err(unsupported("a softmax over something else than keys"));
                 };
-                let kernel = Kernel::new("softmax", plain).count("ROWS", *heads);
+                let of_source = node.shape.0.last() == Some(&Symbol::SourceLen.into());
+                let kernel = Kernel::new("softmax", plain)
+                    .count("ROWS", *heads)
+                    .flag("OF_SOURCE", of_source);
                 Bound::new().read(at::X, place(0)).write(at::Y, y).dispatch(
                     id,
                     kernel,
@@ -124,20 +124,20 @@ impl Lowering<'_> {
                     .write(at::Y, y)
                     .dispatch(id, kernel, [Count::fixed(heads * width, THREADS), row])
             }
-            Op::Unary(Unary::Silu) => self.elementwise(id, 0, place(0), Place::Vectors),
-            Op::Unary(Unary::Gelu) => self.elementwise(id, 3, place(0), Place::Vectors),
-            Op::Unary(Unary::QuickGelu) => self.elementwise(id, 5, place(0), Place::Vectors),
-            Op::Unary(Unary::GeluTanh) => self.elementwise(id, 4, place(0), Place::Vectors),
-            Op::Binary(Binary::Add) => self.elementwise(id, 1, place(0), place(1)),
-            Op::Binary(Binary::Mul) => self.elementwise(id, 2, place(0), place(1)),
-            Op::Unary(Unary::Relu | Unary::Sigmoid)
-            | Op::LinearRows { .. }
-            | Op::Scale { .. }
-            | Op::Positions { .. }
+            Op::Unary(unary) => self.elementwise(id, function(unary), place(0), Place::Vectors),
+            Op::Binary(Binary::Add) => self.elementwise(id, 7, place(0), place(1)),
+            Op::Binary(Binary::Mul) => self.elementwise(id, 8, place(0), place(1)),
+            Op::Scale { factor } => {
+                let mut step = self.elementwise(id, 9, place(0), Place::Vectors);
+                step.dispatch.kernel = step.dispatch.kernel.with("FACTOR", factor);
+                step
+            }
+            Op::LinearRows { weight, bias } => return self.linear_rows(id, weight, bias),
+            Op::Positions { .. }
             | Op::ZeroStart
             | Op::Recur { .. }
             | Op::Store { .. }
-            | Op::Recall { .. } => return Err(unsupported(node.op.name())),
+            | Op::Recall { .. } => return self.translation(id),
             Op::SelectRows => {
                 let kernel = Kernel::new("select_rows", plain).count("WIDTH", width);
                 Bound::new()
@@ -151,7 +151,7 @@ impl Lowering<'_> {
     }
 
     /// Rows of a table, from each part of its matrix those that it has.
-    fn table(
+    pub(super) fn table(
         &self,
         id: NodeId,
         weight: WeightId,
@@ -177,7 +177,7 @@ impl Lowering<'_> {
                 Count::fixed(part.cols.div_ceil(16), THREADS),
                 leading.clone(),
             ];
-            bind(Bound::default().matrix(part))
+            bind(Bound::new().matrix(part))
                 .write_part(first, at::Y, self.place[id.0])
                 .dispatch(id, kernel, groups)
         };
@@ -198,7 +198,7 @@ impl Lowering<'_> {
     }
 
     /// The heads of `[batch, q_len, heads, head_dim]`, and a workgroup for each position.
-    fn rows_of_heads(&self, id: NodeId) -> (usize, Count) {
+    pub(super) fn rows_of_heads(&self, id: NodeId) -> (usize, Count) {
         let dims = &self.shape(id).0;
         let heads = match dims.get(2) {
             Some(Dim::Fixed(heads)) => *heads,

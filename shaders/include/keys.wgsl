@@ -1,0 +1,6 @@
+// An attention's keys are those of its own sequence, or those of the source, which all sequences share.
+override OF_SOURCE: bool = false;
+
+fn key_count() -> u32 {
+  return select(run.kv_len, run.source_len, OF_SOURCE);
+}
