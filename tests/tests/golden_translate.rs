@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use futures::executor::block_on;
 use glassformer_engine::protocol::{
-    BackendChoice, PrecisionChoice, TranslateRequest, TranslatedSentence,
+    BackendChoice, Event, PrecisionChoice, TranslateRequest, TranslatedSentence,
 };
 use glassformer_engine::tasks::translation::TranslateSettings;
 use glassformer_engine::{Cancel, Engine, Files, MemorySource, PathSource, Source, registry};
@@ -80,7 +80,11 @@ fn translate(engine: &mut Engine, from: &str, text: &str) -> (String, Vec<Transl
         ..TranslateRequest::default()
     };
     let mut sentences = Vec::new();
-    let mut emit = |sentence| sentences.push(sentence);
+    let mut emit = |event| {
+        if let Event::Sentence { sentence, .. } = event {
+            sentences.push(sentence);
+        }
+    };
     let translated = block_on(engine.translate(&request, &mut emit, &Cancel::default())).unwrap();
     (translated.text, sentences)
 }

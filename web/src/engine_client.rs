@@ -227,6 +227,7 @@ impl Inner {
                 | Event::Ready { .. }
                 | Event::Finished { .. }
                 | Event::Masked { .. }
+                | Event::Translated { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

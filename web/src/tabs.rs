@@ -8,6 +8,7 @@ use crate::fragment::Key;
 pub mod attention;
 pub mod fill_mask;
 pub mod generate;
+pub mod translate;
 
 /// One tab of the page.
 pub struct Tab {
@@ -47,6 +48,15 @@ pub const TABS: &[Tab] = &[
         generates: false,
         lens_hint: "Point at a word under a mask to see the numbers behind it, or at an arc to see what the mask looked at.",
         view: || view! { <fill_mask::FillMask/> }.into_any(),
+    },
+    Tab {
+        id: translate::ID,
+        label: "Translate",
+        task: Some("translate"),
+        keys: translate::KEYS,
+        generates: false,
+        lens_hint: "Point at a word to see where it came from and how sure the model was, or at the tree to see what else it tried.",
+        view: || view! { <translate::Translate/> }.into_any(),
     },
     Tab {
         id: attention::ID,

@@ -288,4 +288,7 @@ pub struct Translate {
     /// Also print every hypothesis of the search.
     #[arg(long)]
     pub trace: bool,
+    /// Print what the page would get, with every hypothesis.
+    #[arg(long)]
+    pub as_page: bool,
 }

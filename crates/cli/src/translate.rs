@@ -1,7 +1,7 @@
 //! `glassformer translate`.
 
 use glassformer_engine::protocol::{
-    Alternative, TranslateRequest, TranslateToken, TranslatedSentence,
+    Alternative, Event, TranslateRequest, TranslateToken, TranslatedSentence,
 };
 use glassformer_engine::tasks::translation::TranslateSettings;
 use glassformer_engine::{Cancel, EngineError, registry};
@@ -29,13 +29,22 @@ pub async fn translate(args: &Translate) -> Result<(), EngineError> {
             },
             ..TranslateSettings::default()
         },
-        forced: None,
-        trace: args.trace,
+        trace: args.trace || args.as_page,
+        ..TranslateRequest::default()
     };
     let mut sentences = Vec::new();
-    let mut emit = |sentence: TranslatedSentence| sentences.push(sentence);
+    let mut emit = |event| {
+        if let Event::Sentence { sentence, .. } = event {
+            sentences.push(sentence);
+        }
+    };
     let cancel = Cancel::default();
     let translated = engine.translate(&request, &mut emit, &cancel).await?;
+    if args.as_page {
+        let message = json!({"sentences": sentences, "result": translated});
+        show(&format!("{message}\n"));
+        return Ok(());
+    }
     if !args.common.json {
         show(&format!("{}\n", translated.text));
         eprintln!("{:.0} words a second", translated.words_per_second);

@@ -94,6 +94,7 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<&ModelInfo> {
         let start = Instant::now();
+        let precision = files.precision(precision);
         self.make_room(files.bytes());
         let place = self.executors.open(backend, precision).await;
         let on_gpu = place.exec.backend() == Backend::Gpu;

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use glassformer_graph::{Encoding, Executor, Model, Role};
 use glassformer_models::{Blueprint, bind_weights, registry};
-use glassformer_tasks::translation::TranslationRules;
+use glassformer_tasks::translation::{self, TranslationRules};
 use glassformer_text::Tokenizer;
 use glassformer_weights::{FileStream, Header, Shortlist, Sink, TensorInfo, shard_index};
 use web_time::{Duration, Instant};
 
 use self::sinks::{GgufSink, HeaderSink, WeightSink};
-use crate::protocol::Origin;
+use crate::protocol::{Origin, TranslatorShape};
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
 
 mod marian;
@@ -70,6 +70,17 @@ impl Loaded {
         let encode = self.model.entries.get("encode")?;
         encode.role(Role::Logits)?;
         Some(self.tokenizer.token_text(self.tokenizer.mask_id()?))
+    }
+
+    /// What there is to choose from, if it translates.
+    pub fn translator(&self) -> Option<TranslatorShape> {
+        let translation = self.translation.as_ref()?;
+        let (layers, heads) = translation::cross_attention(&self.model)?;
+        Some(TranslatorShape {
+            layers: layers as u32,
+            heads: heads as u32,
+            shortlist: translation.shortlist.is_some(),
+        })
     }
 }
 

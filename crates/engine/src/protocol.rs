@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::attention::{AttentionShape, AttentionSummary, FocusNumbers, MapOf};
 pub use translate::{
     Alternative, ForcedStart, TranslateRequest, TranslateToken, Translated, TranslatedSentence,
+    TranslatorShape,
 };
 
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
@@ -105,6 +106,14 @@ pub enum Request {
         place: u32,
         /// What to fill.
         request: MaskRequest,
+    },
+    /// Translate a text. Answered by `Sentence`…, then `Translated`, `Cancelled` or `Failed`; a newer
+    /// text replaces it.
+    Translate {
+        /// The handle of a model in memory.
+        model: u32,
+        /// What to translate, and how.
+        request: TranslateRequest,
     },
     /// Stop the request with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load or text to look at with `Cancelled`.
@@ -281,6 +290,20 @@ pub enum Event {
         /// All there is to see.
         result: MaskResult,
     },
+    /// A sentence of a text that is translated.
+    Sentence {
+        /// The sentence and its translations.
+        sentence: TranslatedSentence,
+        /// Bytes of the text up to its end.
+        done: u32,
+        /// Bytes of the text.
+        total: u32,
+    },
+    /// A text has been translated.
+    Translated {
+        /// All of it.
+        result: Translated,
+    },
     /// The request was cancelled; nothing was kept.
     Cancelled,
     /// The request could not be carried out; the engine is still usable.
@@ -374,6 +397,9 @@ pub struct ModelInfo {
     /// Its mask, such as `[MASK]`, if it names the words behind masks.
     #[serde(default)]
     pub mask: Option<String>,
+    /// What there is to choose from, if it translates.
+    #[serde(default)]
+    pub translator: Option<TranslatorShape>,
     /// "webgpu" or "cpu".
     pub backend: String,
     /// "exact" or "fast".

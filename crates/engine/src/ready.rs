@@ -80,6 +80,7 @@ impl Ready {
             max_context: loaded.max_context as u32,
             attention: Layout::find(&loaded.model).ok().as_ref().map(Into::into),
             mask: loaded.mask(),
+            translator: loaded.translator(),
             chat: loaded.tokenizer.chat_template().is_some(),
             backend: exec.backend().name().into(),
             precision: exec.precision().name().into(),

@@ -122,6 +122,20 @@ pub struct Decoding {
 
 const ENCODE: &str = "encode";
 
+/// Layers and heads of the attention to the source, if the model has a decoder of one.
+pub fn cross_attention(model: &Model) -> Option<(usize, usize)> {
+    let graph = model.entries.get("decode")?;
+    let of = |layer| {
+        let stack = Stack::Cross;
+        graph.role(Role::AttentionProbs { stack, layer })
+    };
+    let layers = (0..).take_while(|&layer| of(layer).is_some()).count();
+    match graph.node(of(layers.checked_sub(1)?)?).shape.0.get(1) {
+        Some(glassformer_graph::Dim::Fixed(heads)) => Some((layers, *heads)),
+        _ => None,
+    }
+}
+
 impl Decoding {
     /// The entries of a model that translates. `words` are what a translation may consist of, ascending;
     /// empty for the whole vocabulary.
@@ -147,24 +161,18 @@ impl Decoding {
         {
             return Err(TaskError::CannotTranslate);
         }
-        let stack = Stack::Cross;
-        let of = |layer| graph.role(Role::AttentionProbs { stack, layer });
-        let layers = (0..).take_while(|&layer| of(layer).is_some()).count();
-        let last = layers.checked_sub(1).ok_or(TaskError::CannotTranslate)?;
+        let (layers, heads) = cross_attention(model).ok_or(TaskError::CannotTranslate)?;
         let (layer, head) = match alignment {
             Some((layer, head)) => (layer as usize, head as usize),
-            None => (last, 0),
+            None => (layers - 1, 0),
         };
-        let no_layer = TaskError::Setting {
+        let stack = Stack::Cross;
+        let probs = graph.role(Role::AttentionProbs { stack, layer });
+        let probs = probs.ok_or_else(|| TaskError::Setting {
             name: "The layer to align by",
             range: "a layer of the decoder",
             value: layer.to_string(),
-        };
-        let probs = of(layer).ok_or(no_layer)?;
-        let heads = match graph.node(probs).shape.0.get(1) {
-            Some(glassformer_graph::Dim::Fixed(heads)) => *heads,
-            _ => 1,
-        };
+        })?;
         if head >= heads {
             return Err(TaskError::Setting {
                 name: "The head to align by",

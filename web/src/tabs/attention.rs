@@ -2,7 +2,7 @@
 
 mod cell;
 mod chosen;
-mod colour;
+pub mod colour;
 mod controls;
 mod derived;
 mod export;

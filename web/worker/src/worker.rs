@@ -41,6 +41,7 @@ enum Kind {
     Look,
     /// At this place.
     FillMask(u32),
+    Translate,
     Question,
 }
 
@@ -52,6 +53,7 @@ impl Kind {
             Request::Attend { .. } => Self::Attend,
             Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
             Request::FillMask { place, .. } => Self::FillMask(*place),
+            Request::Translate { .. } => Self::Translate,
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
             }
@@ -60,12 +62,14 @@ impl Kind {
 
     /// Whether a request of this kind makes an older one pointless.
     fn replaces(self, older: Self) -> bool {
+        // What may go on for minutes.
+        let is_long = matches!(older, Self::Generate | Self::Translate);
         match self {
             Self::Load => !matches!(older, Self::Question | Self::Look),
             Self::Generate => !matches!(older, Self::Load | Self::Question | Self::Look),
             // Two texts are compared side by side; the page cancels what it does not want.
-            Self::Attend | Self::Look => older == Self::Generate,
-            Self::FillMask(_) => older == self || older == Self::Generate,
+            Self::Attend | Self::Look | Self::Translate => is_long,
+            Self::FillMask(_) => older == self || is_long,
             Self::Question => false,
         }
     }
@@ -223,6 +227,14 @@ impl Worker {
                 let mut emit = |event| post(id, event);
                 let result = self.engine.fill_mask(&request, &mut emit, &cancel).await?;
                 post(id, Event::Masked { result });
+                Ok(())
+            }
+            Request::Translate { model, request } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let mut emit = |event| post(id, event);
+                let result = self.engine.translate(&request, &mut emit, &cancel).await?;
+                post(id, Event::Translated { result });
                 Ok(())
             }
             Request::Generate { .. } if cancel.is_cancelled() => {

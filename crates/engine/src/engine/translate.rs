@@ -1,5 +1,8 @@
 //! Texts translated by the loaded model, sentence by sentence.
 
+use std::pin::pin;
+
+use futures::future::{Either, select};
 use glassformer_graph::Executor;
 use glassformer_tasks::TaskError;
 use glassformer_tasks::translation::{
@@ -10,7 +13,7 @@ use web_time::{Duration, Instant};
 
 use super::{Engine, Result};
 use crate::protocol::{
-    Alternative, TranslateRequest, TranslateToken, Translated, TranslatedSentence,
+    Alternative, Event, TranslateRequest, TranslateToken, Translated, TranslatedSentence,
 };
 use crate::ready::Ready;
 use crate::{Cancel, EngineError, yield_now};
@@ -19,39 +22,43 @@ use crate::{Cancel, EngineError, yield_now};
 const TURN: Duration = Duration::from_millis(8);
 
 impl Engine {
-    /// Translates a text; `emit` hears every sentence as soon as it is done.
+    /// Translates a text, or one sentence of it; `emit` hears every sentence as soon as it is done, and
+    /// of a lost device (`Moved`).
     ///
     /// # Errors
     /// If nothing is loaded, the model does not translate, there is nothing to translate, or a setting
-    /// is out of range; or on cancel, which is heard between two tokens.
+    /// is out of range; or on cancel, which is heard between two tokens and while a device computes.
     pub async fn translate(
         &mut self,
         request: &TranslateRequest,
-        emit: &mut dyn FnMut(TranslatedSentence),
+        emit: &mut dyn FnMut(Event),
         cancel: &Cancel,
     ) -> Result<Translated> {
         let start = Instant::now();
         request.settings.check()?;
-        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
+        let ready = self.models.last().ok_or(EngineError::NoModel)?;
         if ready.loaded.translation.is_none() {
             return Err(TaskError::CannotTranslate.into());
         }
+        let tokenizer = ready.loaded.tokenizer.clone();
         let cut = pieces(&request.from, &request.text);
         if !cut.iter().any(|piece| piece.is_sentence) {
             return Err(TaskError::NothingToTranslate.into());
         }
         let (mut text, mut before, mut index) = (String::new(), String::new(), 0);
+        let (mut words, mut read) = (0, 0);
         let mut turn = Turn {
             cancel,
             began: Instant::now(),
         };
         for piece in cut {
+            read += piece.text.len();
             if !piece.is_sentence {
                 text.push_str(piece.text);
                 before.push_str(piece.text);
                 continue;
             }
-            let tokenizer = ready.loaded.tokenizer.clone();
+            turn.pause().await?;
             let ids = tokenizer.encode(piece.text, SpecialTokens::Parse)?;
             let parts = parts(&tokenizer, &ids);
             let whole = parts.len() == 1;
@@ -65,25 +72,66 @@ impl Engine {
                 } else {
                     tokenizer.decode(&ids)
                 };
-                let between = std::mem::take(&mut before);
-                let sentence = ready
-                    .sentence(request, index, between, source, ids, &mut turn)
-                    .await?;
+                let part = Part {
+                    index,
+                    before: std::mem::take(&mut before),
+                    source,
+                    ids,
+                };
+                index += 1;
+                if request.only.is_some_and(|only| only != part.index) {
+                    continue;
+                }
+                words += part.source.split_whitespace().count();
+                let sentence = self.sentence(request, part, emit, &mut turn).await?;
                 if let Some(best) = sentence.alternatives.first() {
                     text.push_str(&best.target);
                 }
-                emit(sentence);
-                index += 1;
+                emit(Event::Sentence {
+                    sentence,
+                    done: read as u32,
+                    total: request.text.len() as u32,
+                });
             }
         }
         let seconds = start.elapsed().as_secs_f64();
-        let words = request.text.split_whitespace().count();
         Ok(Translated {
             text,
             words_per_second: words as f64 / seconds.max(1e-9),
             seconds,
         })
     }
+
+    /// One sentence; after a lost device it is translated elsewhere.
+    async fn sentence(
+        &mut self,
+        request: &TranslateRequest,
+        part: Part,
+        emit: &mut dyn FnMut(Event),
+        turn: &mut Turn<'_>,
+    ) -> Result<TranslatedSentence> {
+        loop {
+            let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
+            match ready.sentence(request, &part, turn).await {
+                Err(EngineError::Task(TaskError::Exec(error))) if error.is_of_device() => {
+                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
+                    ready.move_to(place, turn.cancel).await?;
+                    let model = ready.info.clone();
+                    emit(Event::Moved { model, notice });
+                }
+                sentence => return sentence,
+            }
+        }
+    }
+}
+
+/// A sentence, or a part of one that is too long.
+struct Part {
+    index: u32,
+    /// What stands between the one before and this.
+    before: String,
+    source: String,
+    ids: Vec<u32>,
 }
 
 /// Lets waiting messages in from time to time.
@@ -106,19 +154,17 @@ impl Ready {
     async fn sentence(
         &mut self,
         request: &TranslateRequest,
-        index: u32,
-        before: String,
-        source: String,
-        mut ids: Vec<u32>,
+        part: &Part,
         turn: &mut Turn<'_>,
     ) -> Result<TranslatedSentence> {
         let loaded = &self.loaded;
         let translation = loaded.translation.as_ref();
         let translation = translation.ok_or(TaskError::CannotTranslate)?;
+        let mut ids = part.ids.clone();
         ids.push(translation.rules.end);
         let settings: &TranslateSettings = &request.settings;
         let forced = request.forced.as_ref();
-        let prefix = forced.filter(|forced| forced.sentence == index);
+        let prefix = forced.filter(|forced| forced.sentence == part.index);
         let prefix = prefix.map_or(Vec::new(), |forced| forced.ids.clone());
         let shortlist = translation
             .shortlist
@@ -156,9 +202,9 @@ impl Ready {
             Vec::new()
         };
         Ok(TranslatedSentence {
-            index,
-            before,
-            source,
+            index: part.index,
+            before: part.before.clone(),
+            source: part.source.clone(),
             tokens: ids.iter().map(|&id| token(id, None)).collect(),
             candidates,
             alternatives: found
@@ -174,10 +220,19 @@ impl Ready {
 }
 
 async fn run(search: &mut Search, exec: &mut dyn Executor, turn: &mut Turn<'_>) -> Result<()> {
-    while search.step(exec).await? != SearchStep::Done {
+    let mut stopped = pin!(turn.cancel.cancelled());
+    loop {
+        // A slow device is not waited for.
+        match select(pin!(search.step(exec)), &mut stopped).await {
+            Either::Left((step, _)) => {
+                if step? == SearchStep::Done {
+                    return Ok(());
+                }
+            }
+            Either::Right(_) => return Err(EngineError::Cancelled),
+        }
         turn.pause().await?;
     }
-    Ok(())
 }
 
 fn alternative(

@@ -8,6 +8,7 @@ use glassformer_text::Tokenizer;
 use glassformer_weights::{MarianFile, Shortlist, TensorInfo};
 
 use super::{Files, Loaded, Parts, Reader, Result, check_vocabulary};
+use crate::protocol::PrecisionChoice;
 use crate::{EngineError, Source, yield_now};
 
 /// Most bytes of a model: the largest students have a hundred million.
@@ -25,6 +26,15 @@ impl Files {
         self.ending(".bin", |name| {
             !is_shortlist(name) && name != "pytorch_model.bin"
         })
+    }
+
+    /// How to compute where nobody chose: students are small enough to be exact, and then no
+    /// translation hangs on a rounding, on no backend.
+    pub(crate) fn precision(&self, choice: PrecisionChoice) -> PrecisionChoice {
+        match choice {
+            PrecisionChoice::Auto if self.marian().is_some() => PrecisionChoice::Exact,
+            choice => choice,
+        }
     }
 
     /// The file of this ending and kind.

@@ -17,6 +17,8 @@ pub struct TranslateRequest {
     pub forced: Option<ForcedStart>,
     /// Whether every hypothesis is told.
     pub trace: bool,
+    /// The one sentence that is wanted, from 0; the others are left out.
+    pub only: Option<u32>,
 }
 
 /// Where a translation leaves the way the search would go by itself.
@@ -93,4 +95,16 @@ pub struct Translated {
     pub words_per_second: f64,
     /// From request to answer.
     pub seconds: f64,
+}
+
+/// What a model that translates has to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TranslatorShape {
+    /// Layers of cross-attention.
+    pub layers: u32,
+    /// Heads of each.
+    pub heads: u32,
+    /// Whether it came with a shortlist.
+    pub shortlist: bool,
 }

@@ -1,0 +1,218 @@
+//! Languages, text, settings, Run and Stop.
+
+use leptos::prelude::*;
+
+use super::pair::Languages;
+use super::run::Runs;
+use super::{OPENING, beams, set, shortlist};
+use crate::format;
+use crate::model::{Chosen, Status};
+
+/// A text worth translating.
+struct Example {
+    label: &'static str,
+    shows: &'static str,
+    text: &'static str,
+    from: [&'static str; 2],
+}
+
+const EXAMPLES: [Example; 3] = [
+    Example {
+        label: "A bank",
+        shows: "one word, two meanings: see what the search weighed",
+        text: OPENING,
+        from: ["en", "pt"],
+    },
+    Example {
+        label: "Another order",
+        shows: "adjectives move behind their nouns",
+        text: "The old white house near the green garden was sold.\nNobody knows who bought it.",
+        from: ["en", "pt"],
+    },
+    Example {
+        label: "The other way",
+        shows: "one verb form becomes pronoun and verb",
+        text: "Chegámos tarde porque perdemos o comboio. Amanhã voltaremos mais cedo.",
+        from: ["pt", "en"],
+    },
+];
+
+/// The upper part of the tab.
+#[component]
+pub fn InputPanel(
+    /// What Run and Stop act on.
+    runs: Runs,
+) -> impl IntoView {
+    let desk = runs.desk;
+    let undo = RwSignal::new(None::<String>);
+    let pick = move |example: &'static Example| {
+        let before = desk.text.get_untracked();
+        if !before.trim().is_empty() && EXAMPLES.iter().all(|each| each.text != before) {
+            undo.set(Some(before));
+        }
+        super::pair::choose(desk, example.from[0], example.from[1]);
+        desk.text.set(example.text.into());
+    };
+    let examples = EXAMPLES
+        .iter()
+        .map(|example| view! {
+            <li>
+                <button type="button" class="chip" title=example.text on:click=move |_| pick(example)>
+                    <b>{example.label}</b>
+                    <small>{example.shows}</small>
+                </button>
+            </li>
+        })
+        .collect_view();
+    let opened = move || {
+        desk.model
+            .chosen
+            .with(|chosen| matches!(chosen, Chosen::Opened { .. }))
+    };
+    view! {
+        <section class="prompt translate-prompt" aria-label="Text to translate">
+            <div class="prompt-top">
+                <label for="translate-input">"Text"</label>
+                <Languages runs/>
+            </div>
+            <textarea
+                id="translate-input"
+                data-testid="translate-input"
+                rows="3"
+                spellcheck="false"
+                placeholder="Type or paste a text"
+                prop:value=desk.text
+                on:input:target=move |event| {
+                    desk.text.set(event.target().value());
+                    undo.set(None);
+                }
+                on:keydown=move |event| {
+                    if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
+                        event.prevent_default();
+                        runs.start();
+                    }
+                }
+            ></textarea>
+            <p class="hint" data-testid="translate-more">
+                {move || if opened() {
+                    "The opened model decides the languages; the first choice says how sentences end."
+                } else {
+                    "More language pairs come with the models of the hub: open the folder of a Marian model, such as Helsinki-NLP's opus-mt-en-de, with “Model”."
+                }}
+            </p>
+            <ul class="chips" aria-label="Examples">
+                {examples}
+                <li hidden=move || undo.with(Option::is_none)>
+                    <button
+                        type="button"
+                        class="quiet"
+                        data-testid="translate-undo"
+                        on:click=move |_| {
+                            if let Some(text) = undo.get_untracked() {
+                                desk.text.set(text);
+                                undo.set(None);
+                            }
+                        }
+                    >
+                        "Undo: my text back"
+                    </button>
+                </li>
+            </ul>
+            <Search runs/>
+            <RunRow runs/>
+        </section>
+    }
+}
+
+/// How to search.
+#[component]
+fn Search(runs: Runs) -> impl IntoView {
+    let desk = runs.desk;
+    let has_list = move || {
+        desk.model.status.with(|status| match status {
+            Status::Ready(info) => info.translator.is_none_or(|shape| shape.shortlist),
+            _ => true,
+        })
+    };
+    let options = (1..=8)
+        .map(|n: u32| {
+            let label = if n == 1 {
+                "1 (greedy)".to_owned()
+            } else {
+                n.to_string()
+            };
+            view! { <option value=n.to_string() selected=move || beams(desk) == n>{label}</option> }
+        })
+        .collect_view();
+    view! {
+        <div class="search-settings">
+            <label title="Hypotheses that are followed at once: more find better ones, and take longer">
+                <span>"Beams "</span>
+                <select
+                    data-testid="translate-beams"
+                    prop:value=move || beams(desk).to_string()
+                    on:change:target=move |event| set(desk, "beams", event.target().value())
+                >
+                    {options}
+                </select>
+            </label>
+            <label class="check" hidden=move || !has_list() title="Look only at the words that came with the model for those of the sentence">
+                <input
+                    type="checkbox"
+                    data-testid="translate-shortlist"
+                    prop:checked=move || shortlist(desk)
+                    on:change:target=move |event| {
+                        let value = if event.target().checked() { "on" } else { "off" };
+                        set(desk, "shortlist", value.into());
+                    }
+                />
+                <span>"Shortlist of words"</span>
+            </label>
+        </div>
+    }
+}
+
+/// Run, Stop and the status line.
+#[component]
+fn RunRow(runs: Runs) -> impl IntoView {
+    let desk = runs.desk;
+    let label = move || match desk.model.download() {
+        Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
+        None => "Run".into(),
+    };
+    view! {
+        <div class="run-row">
+            <button
+                type="button"
+                class="primary"
+                data-testid="translate-run"
+                on:click=move |_| runs.start()
+            >
+                {label}
+            </button>
+            <button
+                type="button"
+                class="button"
+                data-testid="translate-stop"
+                disabled=move || !runs.is_active()
+                on:click=move |_| runs.stop()
+            >
+                "Stop"
+            </button>
+            <span class="status" data-testid="translate-status">{move || runs.status()}</span>
+            <span class="keys">
+                <kbd>"Ctrl"</kbd>
+                <kbd>"Enter"</kbd>
+                " runs"
+            </span>
+        </div>
+        <progress
+            class="translate-progress"
+            aria-label="Translating"
+            data-testid="translate-progress"
+            max=move || runs.progress().map_or(1, |(_, total)| total.max(1)).to_string()
+            value=move || runs.progress().map_or(0, |(done, _)| done).to_string()
+            hidden=move || runs.progress().is_none()
+        ></progress>
+    }
+}

@@ -1,0 +1,519 @@
+//! Runs of the tab: load if need be, translate, and again whenever the text has rested for a moment.
+
+use std::sync::Arc;
+
+use glassformer_engine::protocol::{
+    Event, ForcedStart, Request, TranslateRequest, Translated, TranslatedSentence,
+};
+use glassformer_engine::tasks::translation::TranslateSettings;
+use gloo::timers::callback::Timeout;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::recorded::Recording;
+use super::shown::{Heads, Pointed, Shown};
+use super::{OPENING, pair};
+use crate::desk::Desk;
+use crate::format;
+use crate::model::LoadEnd;
+use crate::page::{Page, Problem};
+
+/// Typing asks again this long after the last key.
+const PAUSE_MILLISECONDS: u32 = 350;
+
+/// Texts of up to so many bytes come with the trees of all sentences; of longer ones, a sentence's tree
+/// comes when it is looked at.
+const MOST_TRACED: usize = 1500;
+
+/// Translations of a sentence to choose from, if there are as many beams.
+const MOST_ALTERNATIVES: u32 = 5;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Phase {
+    /// Nothing is under way.
+    Idle,
+    /// The model is on its way.
+    Loading,
+    /// Bytes of the text that have been translated, and all.
+    Running(u32, u32),
+    /// Done: sentences, words a second, seconds.
+    Done(usize, f64, f64),
+    /// Stopped by the person after so many sentences.
+    Stopped(usize),
+    /// It could not be done.
+    Failed,
+}
+
+/// The runs of the Translate tab.
+#[derive(Clone, Copy)]
+pub struct Runs {
+    page: Page,
+    pub(super) desk: Desk,
+    /// What is shown, in the order of the text.
+    pub sentences: RwSignal<Vec<Shown>>,
+    /// What stands behind the last sentence.
+    pub tail: RwSignal<String>,
+    /// The sentence whose search is shown.
+    pub selected: RwSignal<usize>,
+    /// The word that is pointed at.
+    pub pointed: RwSignal<Option<Pointed>>,
+    /// Attention of another head than the usual, where one was asked for.
+    pub heads: RwSignal<Option<Heads>>,
+    /// How far it is.
+    pub phase: RwSignal<Phase>,
+    /// Whole sentences for screen readers.
+    pub spoken: RwSignal<String>,
+    /// What the shown example was recorded with; nothing if it is live.
+    pub recorded: RwSignal<Option<String>>,
+    /// The text that was translated.
+    asked: RwSignal<String>,
+    pause: StoredValue<Option<Timeout>, LocalStorage>,
+    run: StoredValue<u32>,
+    request: StoredValue<Option<u32>>,
+    versions: StoredValue<u32>,
+}
+
+/// What one request is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    All,
+    /// A sentence with its tree; whether it begins as the person chose.
+    Sentence(bool),
+    /// What another head looked at in a sentence's translation.
+    Head {
+        index: usize,
+        version: u32,
+        layer: u32,
+        head: u32,
+    },
+}
+
+impl Runs {
+    /// Nothing has run yet; the recorded example stands in if its sentence does.
+    pub fn new(page: Page, desk: Desk) -> Self {
+        let runs = Self {
+            page,
+            desk,
+            sentences: RwSignal::new(Vec::new()),
+            tail: RwSignal::new(String::new()),
+            selected: RwSignal::new(0),
+            pointed: RwSignal::new(None),
+            heads: RwSignal::new(None),
+            phase: RwSignal::new(Phase::Idle),
+            spoken: RwSignal::new(String::new()),
+            recorded: RwSignal::new(None),
+            asked: RwSignal::new(String::new()),
+            pause: StoredValue::new_local(None),
+            run: StoredValue::new(0),
+            request: StoredValue::new(None),
+            versions: StoredValue::new(0),
+        };
+        let opening = desk.text.with_untracked(|text| text == OPENING)
+            && desk.values.with_untracked(pair::read) == ["en", "pt"];
+        if let Some(recording) = Recording::load().filter(|_| opening) {
+            runs.asked.set(OPENING.into());
+            runs.recorded.set(Some(recording.source()));
+            runs.put(recording.sentence, false);
+        }
+        runs
+    }
+
+    /// Whether there is anything to show.
+    pub fn has_answer(&self) -> bool {
+        self.sentences.with(|all| !all.is_empty())
+    }
+
+    /// Whether what is shown is the recorded example.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded.with(Option::is_some)
+    }
+
+    /// Whether the translation is of another text than the one that stands there.
+    pub fn is_stale(&self) -> bool {
+        self.asked
+            .with(|asked| self.desk.text.with(|text| text != asked))
+    }
+
+    /// Whether Stop has something to stop.
+    pub fn is_active(&self) -> bool {
+        matches!(self.phase.get(), Phase::Loading | Phase::Running(..))
+    }
+
+    /// Share of the text that has been translated, while it is.
+    pub fn progress(&self) -> Option<(u32, u32)> {
+        match self.phase.get() {
+            Phase::Running(done, total) => Some((done, total)),
+            _ => None,
+        }
+    }
+
+    /// The status line.
+    pub fn status(&self) -> String {
+        let sentences = |count: usize| format::counted(count as u64, "sentence");
+        match self.phase.get() {
+            Phase::Idle | Phase::Failed => String::new(),
+            Phase::Loading => "loading the model".into(),
+            Phase::Running(0, _) => "translating".into(),
+            Phase::Running(done, total) => {
+                let percent = f64::from(done) * 100.0 / f64::from(total.max(1));
+                format!("translating · {percent:.0} %")
+            }
+            Phase::Done(count, rate, seconds) => format!(
+                "{} · {rate:.0} words/s · {}",
+                sentences(count),
+                format::seconds(seconds)
+            ),
+            Phase::Stopped(count) => format!("stopped after {}", sentences(count)),
+        }
+    }
+
+    /// The settings of the search.
+    fn settings(&self) -> TranslateSettings {
+        let beams = untrack(|| super::beams(self.desk));
+        TranslateSettings {
+            beams,
+            best: beams.min(MOST_ALTERNATIVES),
+            shortlist: untrack(|| super::shortlist(self.desk)),
+            ..TranslateSettings::default()
+        }
+    }
+
+    /// Loads the model if need be and translates.
+    pub fn start(self) {
+        self.pause.set_value(None);
+        self.desk.problem.set(None);
+        self.desk.picked.set(true);
+        let run = self.begin();
+        spawn_local(async move {
+            if !untrack(|| self.desk.model.is_ready()) {
+                self.phase.set(Phase::Loading);
+            }
+            let loaded = self.desk.model.ensure().await;
+            if self.run.get_value() != run {
+                return;
+            }
+            match loaded {
+                Ok(info) => self.ask(info.handle),
+                Err(LoadEnd::Cancelled) => self.phase.set(Phase::Idle),
+                Err(LoadEnd::Failed(problem)) => self.fail(problem),
+            }
+        });
+    }
+
+    /// The number of a new run; what the one before still says is ignored.
+    fn begin(self) -> u32 {
+        self.run.update_value(|run| *run += 1);
+        if let Some(request) = self.request.get_value() {
+            self.desk.model.cancel(request);
+            self.request.set_value(None);
+        }
+        self.run.get_value()
+    }
+
+    /// Starts a run if that needs no download; `asked` says that a link wants it.
+    pub fn start_if_cached(self, asked: bool) {
+        spawn_local(async move {
+            if untrack(|| self.desk.model.is_ready()) || self.desk.model.ask_cached().await {
+                self.start();
+            } else if asked {
+                self.page.notices.say("The link asks to run at once; press Run, as the model has to be downloaded first.");
+            }
+        });
+    }
+
+    /// Text or settings changed: translates after a pause, if that needs no download.
+    pub fn changed(self) {
+        let wait = Timeout::new(PAUSE_MILLISECONDS, move || {
+            if self.desk.text.with_untracked(|text| text.trim().is_empty()) {
+                self.stop();
+                self.desk.problem.set(None);
+                self.clear();
+            } else {
+                self.start_if_cached(false);
+            }
+        });
+        // Replacing a timeout cancels the one before.
+        self.pause.set_value(Some(wait));
+    }
+
+    /// Stops what is under way; what was translated stays.
+    pub fn stop(self) {
+        self.pause.set_value(None);
+        self.begin();
+        if self.phase.get_untracked() == Phase::Loading {
+            self.desk.model.cancel_load();
+        }
+        let count = self.sentences.with_untracked(Vec::len);
+        match self.phase.get_untracked() {
+            Phase::Running(done, _) if done > 0 => self.phase.set(Phase::Stopped(count)),
+            Phase::Loading | Phase::Running(..) => self.phase.set(Phase::Idle),
+            _ => {}
+        }
+    }
+
+    fn clear(self) {
+        self.sentences.set(Vec::new());
+        self.tail.set(String::new());
+        self.recorded.set(None);
+        self.heads.set(None);
+        self.selected.set(0);
+        self.pointed.set(None);
+        self.desk.lens.clear(super::SOURCE);
+        self.phase.set(Phase::Idle);
+    }
+
+    /// Translates all of the text.
+    fn ask(self, model: u32) {
+        let text = self.desk.text.get_untracked();
+        self.asked.set(text.clone());
+        let request = TranslateRequest {
+            trace: text.len() <= MOST_TRACED,
+            ..self.request_of(text)
+        };
+        self.phase.set(Phase::Running(0, 1));
+        self.send(model, request, Part::All);
+    }
+
+    fn request_of(self, text: String) -> TranslateRequest {
+        let [from, _] = self.desk.values.with_untracked(pair::read);
+        TranslateRequest {
+            text,
+            from,
+            settings: self.settings(),
+            ..TranslateRequest::default()
+        }
+    }
+
+    /// Searches on from these tokens in one sentence; with none, as it would by itself.
+    pub fn force(self, index: usize, ids: Vec<u32>) {
+        let forced = !ids.is_empty();
+        let sentence = index as u32;
+        let request = TranslateRequest {
+            forced: forced.then_some(ForcedStart { sentence, ids }),
+            ..self.request_of(self.asked.get_untracked())
+        };
+        self.ask_one(index, request, Part::Sentence(forced));
+    }
+
+    /// Asks for the tree of a sentence that came without.
+    pub fn want_tree(self, index: usize) {
+        let known = self.sentences.with_untracked(|all| {
+            all.get(index)
+                .is_none_or(|shown| !shown.sentence.tree.is_empty())
+        });
+        if !known && !untrack(|| self.is_active() || self.is_recorded()) {
+            self.force(index, Vec::new());
+        }
+    }
+
+    /// Asks what a head looked at in the shown translation of a sentence; the usual one is here.
+    pub fn want_head(self, index: usize, layer_head: Option<[u32; 2]>) {
+        self.heads.set(None);
+        let (Some([layer, head]), Some(shown)) = (layer_head, self.shown(index)) else {
+            return;
+        };
+        let ids: Vec<u32> = shown.found().tokens.iter().map(|token| token.id).collect();
+        let mut request = self.request_of(self.asked.get_untracked());
+        request.settings = TranslateSettings {
+            beams: 1,
+            best: 1,
+            max_tokens: ids.len() as u32,
+            alignment: Some((layer, head)),
+            ..request.settings
+        };
+        let sentence = index as u32;
+        request.forced = Some(ForcedStart { sentence, ids });
+        let part = Part::Head {
+            index,
+            version: shown.version,
+            layer,
+            head,
+        };
+        self.ask_one(index, request, part);
+    }
+
+    fn ask_one(self, index: usize, request: TranslateRequest, part: Part) {
+        let request = TranslateRequest {
+            only: Some(index as u32),
+            trace: matches!(part, Part::Sentence(_)),
+            ..request
+        };
+        self.desk.problem.set(None);
+        let run = self.begin();
+        spawn_local(async move {
+            match self.desk.model.ensure().await {
+                _ if self.run.get_value() != run => {}
+                Ok(info) => self.send(info.handle, request, part),
+                Err(LoadEnd::Cancelled) => {}
+                Err(LoadEnd::Failed(problem)) => self.fail(problem),
+            }
+        });
+    }
+
+    fn send(self, model: u32, request: TranslateRequest, part: Part) {
+        let run = self.run.get_value();
+        let mut events = self
+            .desk
+            .model
+            .request(Request::Translate { model, request });
+        self.request.set_value(Some(events.id));
+        spawn_local(async move {
+            let mut count = 0;
+            while let Some(event) = events.next().await {
+                if self.run.get_value() != run {
+                    return;
+                }
+                match event {
+                    Event::Sentence {
+                        sentence,
+                        done,
+                        total,
+                    } => {
+                        count += 1;
+                        self.take(sentence, part);
+                        if part == Part::All {
+                            self.phase.set(Phase::Running(done, total));
+                        }
+                    }
+                    Event::Translated { result } => {
+                        self.request.set_value(None);
+                        if part == Part::All {
+                            self.finish(count, &result);
+                        }
+                    }
+                    Event::Moved { model, notice } => self.desk.model.moved(model, &notice),
+                    Event::Failed { message, detail } => {
+                        self.request.set_value(None);
+                        if part == Part::All {
+                            self.clear();
+                        }
+                        self.fail(Problem {
+                            sentence: message,
+                            detail,
+                        });
+                    }
+                    // Something newer, here or in another tab.
+                    Event::Cancelled if part == Part::All => {
+                        self.request.set_value(None);
+                        self.phase.set(Phase::Stopped(count));
+                    }
+                    _ => {}
+                }
+            }
+        });
+    }
+
+    fn take(self, sentence: TranslatedSentence, part: Part) {
+        match part {
+            Part::All => self.put(sentence, false),
+            Part::Sentence(forced) => {
+                self.put(sentence, forced);
+                let said = self.shown(self.selected.get_untracked());
+                self.spoken
+                    .set(said.map_or_else(String::new, |shown| shown.found().target.clone()));
+            }
+            Part::Head {
+                index,
+                version,
+                layer,
+                head,
+            } => {
+                let alternative = sentence.alternatives.into_iter().next();
+                self.heads.set(alternative.map(|found| Heads {
+                    index,
+                    version,
+                    layer,
+                    head,
+                    alignment: Arc::new(found.alignment),
+                }));
+            }
+        }
+    }
+
+    /// Shows a sentence in its place. The first live one replaces the recorded example.
+    fn put(self, sentence: TranslatedSentence, forced: bool) {
+        let index = sentence.index as usize;
+        self.versions.update_value(|version| *version += 1);
+        let mut shown = Shown::new(sentence, self.versions.get_value());
+        if self.recorded.with_untracked(Option::is_some) && shown.version > 1 {
+            self.recorded.set(None);
+            self.desk.lens.clear(super::SOURCE);
+        }
+        self.sentences.update(|all| match all.get_mut(index) {
+            Some(old) => {
+                if forced {
+                    shown.free = Some(old.free.clone().unwrap_or_else(|| old.sentence.clone()));
+                }
+                *old = shown;
+            }
+            None => all.push(shown),
+        });
+    }
+
+    /// Lets go of what the person forced: the translation the search found by itself is back.
+    pub fn unforce(self, index: usize) {
+        let free = self.shown(index).and_then(|shown| shown.free);
+        if let Some(free) = free {
+            self.begin();
+            self.put((*free).clone(), false);
+        }
+    }
+
+    /// Shows another of the translations of a sentence.
+    pub fn choose(self, index: usize, alternative: usize) {
+        self.versions.update_value(|version| *version += 1);
+        let version = self.versions.get_value();
+        self.desk.lens.clear(super::SOURCE);
+        self.heads.set(None);
+        self.sentences.update(|all| {
+            if let Some(shown) = all.get_mut(index) {
+                shown.choose(alternative, version);
+            }
+        });
+    }
+
+    /// Shows the search of a sentence.
+    pub fn select(self, index: usize) {
+        if self.selected.get_untracked() != index {
+            self.heads.set(None);
+            self.selected.set(index);
+            self.want_tree(index);
+        }
+    }
+
+    /// A sentence as it is shown now.
+    pub fn shown(self, index: usize) -> Option<Shown> {
+        self.sentences.with_untracked(|all| all.get(index).cloned())
+    }
+
+    fn finish(self, count: usize, result: &Translated) {
+        self.sentences.update(|all| all.truncate(count));
+        self.selected
+            .update(|selected| *selected = (*selected).min(count.saturating_sub(1)));
+        // What stands behind the last sentence is the end of both texts.
+        let tail = self.sentences.with_untracked(|all| {
+            let parts = all.iter().map(|shown| {
+                let best = shown.sentence.alternatives.first();
+                shown.sentence.before.len() + best.map_or(0, |best| best.target.len())
+            });
+            result
+                .text
+                .get(parts.sum()..)
+                .unwrap_or_default()
+                .to_owned()
+        });
+        self.tail.set(tail);
+        let (rate, seconds) = (result.words_per_second, result.seconds);
+        self.phase.set(Phase::Done(count, rate, seconds));
+        const SPOKEN: usize = 400;
+        self.spoken.set(result.text.chars().take(SPOKEN).collect());
+        self.want_tree(self.selected.get_untracked());
+    }
+
+    fn fail(self, problem: Problem) {
+        self.phase.set(Phase::Failed);
+        self.spoken.set(problem.sentence.clone());
+        self.desk.problem.set(Some(problem));
+    }
+}
