@@ -227,6 +227,9 @@ impl Inner {
                 | Event::Ready { .. }
                 | Event::Finished { .. }
                 | Event::Masked { .. }
+                | Event::SeenAll { .. }
+                | Event::TextsRead { .. }
+                | Event::Explained { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

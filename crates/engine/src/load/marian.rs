@@ -7,7 +7,7 @@ use glassformer_models::{bind_weights, marian};
 use glassformer_text::Tokenizer;
 use glassformer_weights::{MarianFile, Shortlist, TensorInfo};
 
-use super::{Files, Loaded, Parts, Reader, Result, check_vocabulary};
+use super::{Files, Loaded, Parts, Pictures, Reader, Result, check_vocabulary};
 use crate::{EngineError, Source, yield_now};
 
 /// Most bytes of a model: the largest students have a hundred million.
@@ -96,6 +96,7 @@ impl Files {
             tensors: header.tensors,
             name: None,
             shortlist,
+            pictures: Pictures::default(),
         };
         Ok(parts.loaded(reader))
     }
