@@ -228,6 +228,9 @@ impl Inner {
                 | Event::Finished { .. }
                 | Event::Masked { .. }
                 | Event::Translated { .. }
+                | Event::SeenAll { .. }
+                | Event::TextsRead { .. }
+                | Event::Explained { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

@@ -5,6 +5,7 @@
 
 mod attention;
 mod commands;
+mod matching;
 mod model;
 mod options;
 mod quantize;
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
             Command::FillMask(args) => commands::fill_mask(args).await,
             Command::Attention(args) => attention::attention(args).await,
             Command::Translate(args) => translate::translate(args).await,
+            Command::Match(args) => matching::compare(args).await,
+            Command::Classify(args) => matching::classify(args).await,
             Command::Logits(args) => commands::logits(args).await,
             Command::Inspect(args) => commands::inspect(args).await,
             Command::Quantize(args) => quantize::quantize(args).await,

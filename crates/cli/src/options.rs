@@ -26,6 +26,10 @@ pub enum Command {
     Attention(Attention),
     /// Translate a text.
     Translate(Translate),
+    /// Compare pictures with texts.
+    Match(Match),
+    /// Name what a picture shows, with a classifier's own labels.
+    Classify(Classify),
     /// Print the largest logits for the token after a prompt.
     Logits(Logits),
     /// Describe a model: its tensors, states and the nodes of its graphs, or the values of a node.
@@ -253,6 +257,38 @@ pub struct Attention {
     /// From 0.
     #[arg(long)]
     pub head: Option<u32>,
+}
+
+/// Options of `match`.
+#[derive(Args, Debug)]
+pub struct Match {
+    #[command(flatten)]
+    pub common: Common,
+    /// A picture: PNG, JPEG, WebP or GIF; may be given several times.
+    #[arg(long, required = true, num_args = 1..)]
+    pub image: Vec<PathBuf>,
+    /// A text; may be given several times.
+    #[arg(long, required = true, num_args = 1..)]
+    pub text: Vec<String>,
+    /// What each text is put into, in the place of {}.
+    #[arg(long, default_value = "{}")]
+    pub template: String,
+    /// Also tell which parts of each picture and which words of each text mattered.
+    #[arg(long)]
+    pub why: bool,
+}
+
+/// Options of `classify`.
+#[derive(Args, Debug)]
+pub struct Classify {
+    #[command(flatten)]
+    pub common: Common,
+    /// A picture: PNG, JPEG, WebP or GIF.
+    #[arg(long)]
+    pub image: PathBuf,
+    /// How many labels to print.
+    #[arg(long, default_value_t = 5)]
+    pub top: usize,
 }
 
 /// Options of `translate`.

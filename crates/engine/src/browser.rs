@@ -4,12 +4,14 @@ mod cache;
 mod events;
 mod fetch;
 mod file;
+mod pictures;
 
 pub use cache::is_cached;
 pub(crate) use cache::{read_note, write_note};
 pub use events::yield_to_events;
 pub use fetch::NetworkFile;
 pub use file::OpenedFile;
+pub use pictures::see_file;
 
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};

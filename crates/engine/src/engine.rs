@@ -20,9 +20,11 @@ use crate::{Cancel, EngineError, Files, yield_now};
 
 mod fill_mask;
 mod look;
+mod matching;
 mod translate;
 
 pub use look::Seen;
+pub use matching::Label;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 

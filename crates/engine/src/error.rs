@@ -1,6 +1,7 @@
 //! What the person is told when something does not work.
 
 use glassformer_graph::ExecError;
+use glassformer_images::{ConfigError, ImageError};
 use glassformer_models::ModelError;
 use glassformer_tasks::TaskError;
 use glassformer_text::TextError;
@@ -65,6 +66,23 @@ pub enum EngineError {
         /// Which file.
         file: String,
     },
+    /// The files of the model lack something.
+    #[error(
+        "These files lack preprocessor_config.json, so pictures cannot be prepared as the model expects them."
+    )]
+    NoPreprocessing,
+    /// A prepared picture is of another model.
+    #[error("The picture was prepared for another model; this one sees {side} × {side} pixels.")]
+    PictureSize {
+        /// Pixels of a side.
+        side: usize,
+    },
+    /// A picture cannot be taken.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// From the reader of `preprocessor_config.json`.
+    #[error(transparent)]
+    Preprocessing(#[from] ConfigError),
     /// From the reader of weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),

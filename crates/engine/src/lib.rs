@@ -19,7 +19,7 @@ mod ready;
 pub mod registry;
 mod source;
 
-pub use engine::{DEFAULT_CONTEXT, Engine, Seen, TopLogits};
+pub use engine::{DEFAULT_CONTEXT, Engine, Label, Seen, TopLogits};
 pub use error::EngineError;
 pub use executors::DeviceSwitch;
 #[cfg(not(target_arch = "wasm32"))]
@@ -31,5 +31,6 @@ pub use source::PathSource;
 pub use source::{ByteStream, MemorySource, Source};
 
 pub use glassformer_graph as graph;
+pub use glassformer_images as images;
 pub use glassformer_tasks as tasks;
 pub use glassformer_text as text;

@@ -9,11 +9,13 @@ use glassformer_text::Tokenizer;
 use glassformer_weights::{FileStream, Header, Shortlist, Sink, TensorInfo, shard_index};
 use web_time::{Duration, Instant};
 
+pub use self::pictures::Pictures;
 use self::sinks::{GgufSink, HeaderSink, WeightSink};
 use crate::protocol::{Origin, TranslatorShape};
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
 
 mod marian;
+mod pictures;
 #[cfg(not(target_arch = "wasm32"))]
 mod quantize;
 mod sinks;
@@ -53,6 +55,8 @@ pub struct Loaded {
     pub notice: Option<String>,
     /// How it translates, if it does.
     pub translation: Option<Translation>,
+    /// What its files say of pictures.
+    pub pictures: Pictures,
 }
 
 /// What a model that translates needs beside its graphs.
@@ -93,6 +97,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Most bytes of a `config.json`, an index or a `tokenizer_config.json`.
 const MAX_CONFIG: u64 = 16 << 20;
 
+/// How pictures are prepared, in folders of models that see.
+const PREPROCESSOR: &str = "preprocessor_config.json";
+
 /// Most bytes of a `tokenizer.json`.
 const MAX_TOKENIZER: u64 = 64 << 20;
 
@@ -123,7 +130,7 @@ impl Files {
              and .safetensors files."
         } else if files.weights().next().is_none() {
             "The folder has a config.json but no weights: no .safetensors file is in it."
-        } else if files.find("tokenizer.json").is_none() {
+        } else if files.find("tokenizer.json").is_none() && files.find(PREPROCESSOR).is_none() {
             "The folder has no tokenizer.json, so text cannot be turned into tokens."
         } else {
             return Ok(files);
@@ -197,14 +204,18 @@ impl Files {
         let missing = |name: &str| EngineError::NotAModel(format!("{name} is missing."));
         let small = |name: &'static str| self.find(name).ok_or_else(|| missing(name));
         let config = reader.whole(small("config.json")?, MAX_CONFIG).await?;
-        let tokenizer = reader
-            .whole(small("tokenizer.json")?, MAX_TOKENIZER)
+        let tokenizer = self
+            .some(&mut reader, "tokenizer.json", MAX_TOKENIZER)
             .await?;
-        let settings = match self.find("tokenizer_config.json") {
-            Some(source) => Some(reader.whole(source, MAX_CONFIG).await?),
-            None => None,
+        let settings = self
+            .some(&mut reader, "tokenizer_config.json", MAX_CONFIG)
+            .await?;
+        let tokenizer = match tokenizer {
+            Some(tokenizer) => Tokenizer::from_json(&tokenizer, settings.as_deref())?,
+            None => Tokenizer::none(),
         };
-        let tokenizer = Tokenizer::from_json(&tokenizer, settings.as_deref())?;
+        let preprocessor = self.some(&mut reader, PREPROCESSOR, MAX_CONFIG).await?;
+        let pictures = Pictures::read(&config, preprocessor.as_deref())?;
 
         let shards = self.shards(&mut reader).await?;
         let mut headers = Vec::new();
@@ -232,8 +243,22 @@ impl Files {
             tensors,
             name: None,
             shortlist: None,
+            pictures,
         };
         Ok(parts.loaded(reader))
+    }
+
+    /// A file as a whole, if it is there.
+    async fn some(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        match self.find(name) {
+            Some(source) => reader.whole(source, most).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The weight files that belong together: those of the index where there is one.
@@ -283,6 +308,10 @@ async fn load_gguf(
 /// embeddings are padded. A model that reads nothing takes any.
 fn check_vocabulary(tokenizer: &Tokenizer, blueprint: &Blueprint) -> Result<()> {
     let (tokens, rows) = (tokenizer.vocab_size(), blueprint.vocab);
+    if rows > 0 && tokens == 0 {
+        let problem = "The folder has no tokenizer.json, so text cannot be turned into tokens.";
+        return Err(EngineError::NotAModel(problem.into()));
+    }
     if rows > 0 && tokens > rows {
         return Err(EngineError::NotAModel(format!(
             "The tokenizer knows {tokens} tokens, but the model only {rows}: these files do not \
@@ -300,6 +329,7 @@ struct Parts {
     tensors: Vec<TensorInfo>,
     name: Option<String>,
     shortlist: Option<Shortlist>,
+    pictures: Pictures,
 }
 
 impl Parts {
@@ -325,6 +355,7 @@ impl Parts {
             notice: reader.notice,
             tensors: self.tensors,
             model: self.model,
+            pictures: self.pictures,
             translation: self.blueprint.rules.map(|rules| Translation {
                 rules: TranslationRules {
                     start: rules.start,

@@ -9,6 +9,7 @@
 
 pub mod attention;
 mod masks;
+mod matching;
 mod translate;
 
 use glassformer_graph::{KeptLogits, LOG_SUMS};
@@ -21,6 +22,8 @@ pub use translate::{
 };
 
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
+
+pub use matching::{ReadText, SeenPicture, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord};
 
 pub use masks::{
     FilledMask, MaskAttention, MaskCut, MaskPredictions, MaskRequest, MaskResult, MaskToken,
@@ -114,6 +117,27 @@ pub enum Request {
         model: u32,
         /// What to translate, and how.
         request: TranslateRequest,
+    },
+    /// Look at pictures, whose files travel beside the message. Answered by `SeenPicture` or `NotSeen` for
+    /// each of them, then `SeenAll`, `Cancelled` or `Failed`.
+    See {
+        /// The handle of a model in memory.
+        model: u32,
+    },
+    /// Read texts to compare them with pictures. Answered by `TextsRead`, `Cancelled` or `Failed`.
+    ReadTexts {
+        /// The handle of a model in memory.
+        model: u32,
+        /// In their templates.
+        texts: Vec<String>,
+    },
+    /// What mattered for the score of a picture and a text. Answered by `Prefill`…, then `Explained`,
+    /// `Cancelled` or `Failed`; a newer request replaces it.
+    Explain {
+        /// The handle of a model in memory.
+        model: u32,
+        /// What is to be explained.
+        request: WhyRequest,
     },
     /// Stop the request with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load or text to look at with `Cancelled`.
@@ -303,6 +327,35 @@ pub enum Event {
     Translated {
         /// All of it.
         result: Translated,
+    },
+    /// A picture was looked at.
+    SeenPicture {
+        /// Which of the request's files, from 0.
+        index: u32,
+        /// What came of it.
+        picture: SeenPicture,
+    },
+    /// A picture cannot be taken; the others are.
+    NotSeen {
+        /// Which of the request's files, from 0.
+        index: u32,
+        /// One plain sentence for the person.
+        message: String,
+    },
+    /// All pictures of a request have been looked at.
+    SeenAll {
+        /// From the request to the answer.
+        seconds: f64,
+    },
+    /// Texts were read.
+    TextsRead {
+        /// What came of them.
+        read: TextsRead,
+    },
+    /// Answers `Explain`.
+    Explained {
+        /// All there is to see.
+        why: Why,
     },
     /// The request was cancelled; nothing was kept.
     Cancelled,

@@ -15,6 +15,7 @@ pub use self::explain::CellNumbers;
 pub use self::focus::Focus;
 pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, THUMBNAIL, Tokens};
 pub use self::layout::{LayerNodes, Layout};
+pub(crate) use self::rollout::roll_layers;
 use crate::{PREFILL_CHUNK, TaskError};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;

@@ -99,6 +99,20 @@ pub enum TaskError {
         "A word that the translation was to begin with is not on the shortlist of its sentence."
     )]
     CannotForce,
+    /// The model has no tower that sees.
+    #[error("This model sees no pictures; CLIP, ViT and their relatives do.")]
+    CannotSee,
+    /// The model does not bring pictures and texts together.
+    #[error("This model cannot compare pictures with texts; CLIP and its relatives can.")]
+    CannotMatch,
+    /// The model has no names for what it sees.
+    #[error(
+        "This model has no labels of its own; give it texts to compare with, or open a classifier."
+    )]
+    NoLabels,
+    /// Nothing to compare with.
+    #[error("This text is empty: type what a picture may show.")]
+    EmptyText,
     /// The model computed something that is no number.
     #[error("The model computed values that are not numbers; its file may be damaged.")]
     NotFinite,

@@ -5,6 +5,7 @@ pub mod attention;
 mod error;
 mod fill_mask;
 mod generation;
+pub mod matching;
 mod ranking;
 mod sampling;
 mod stages;

@@ -65,6 +65,22 @@ impl ChatTemplates {
 }
 
 impl Tokenizer {
+    /// The tokenizer of a model that reads nothing: it knows no tokens.
+    pub fn none() -> Self {
+        Self::assemble(Parts {
+            library: tokenizers::Tokenizer::new(tokenizers::models::bpe::BPE::default()),
+            decoding: Decoding::Library,
+            size: 0,
+            hidden: Vec::new(),
+            literal: Vec::new(),
+            cut_at_spaces: false,
+            special: SpecialIds::default(),
+            add_bos: false,
+            add_eos: false,
+            chat_template: None,
+        })
+    }
+
     /// Makes the tokenizer of a `tokenizer.json`, with special tokens and chat template from `tokenizer_config.json`.
     ///
     /// Truncation and padding that the file asks for are left out: an encoding is of the whole text and nothing else.

@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{self, UnboundedReceiver};
-use glassformer_engine::browser::{NetworkFile, OpenedFile, is_cached};
+use glassformer_engine::browser::{NetworkFile, OpenedFile, is_cached, see_file};
 use glassformer_engine::protocol::attention::bytes;
 use glassformer_engine::protocol::{
     BackendChoice, Envelope, Event, FinishReason, GenerateStats, ModelSource, PrecisionChoice,
-    Request,
+    Request, SeenPicture,
 };
+use glassformer_engine::tasks::matching::TOGETHER;
 use glassformer_engine::{
     Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, registry,
 };
@@ -42,6 +43,9 @@ enum Kind {
     /// At this place.
     FillMask(u32),
     Translate,
+    /// Pictures or texts to compare.
+    Match,
+    Explain,
     Question,
 }
 
@@ -54,6 +58,8 @@ impl Kind {
             Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
             Request::FillMask { place, .. } => Self::FillMask(*place),
             Request::Translate { .. } => Self::Translate,
+            Request::See { .. } | Request::ReadTexts { .. } => Self::Match,
+            Request::Explain { .. } => Self::Explain,
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
             }
@@ -68,8 +74,8 @@ impl Kind {
             Self::Load => !matches!(older, Self::Question | Self::Look),
             Self::Generate => !matches!(older, Self::Load | Self::Question | Self::Look),
             // Two texts are compared side by side; the page cancels what it does not want.
-            Self::Attend | Self::Look | Self::Translate => is_long,
-            Self::FillMask(_) => older == self || is_long,
+            Self::Attend | Self::Look | Self::Translate | Self::Match => is_long,
+            Self::FillMask(_) | Self::Explain => older == self || is_long,
             Self::Question => false,
         }
     }
@@ -293,6 +299,26 @@ impl Worker {
                 post(id, Event::AttentionFocus { numbers });
                 Ok(())
             }
+            Request::See { model } => {
+                self.engine.choose(model)?;
+                self.see(id, &job.files, &cancel).await
+            }
+            Request::ReadTexts { model, texts } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let mut emit = |event| post(id, event);
+                let read = self.engine.read_texts(&texts, &mut emit, &cancel).await?;
+                post(id, Event::TextsRead { read });
+                Ok(())
+            }
+            Request::Explain { model, request } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let mut emit = |event| post(id, event);
+                let why = self.engine.explain(&request, &mut emit, &cancel).await?;
+                post(id, Event::Explained { why });
+                Ok(())
+            }
             Request::IsCached { model } => {
                 let cached = match registry::find(&model) {
                     Some(entry) => is_cached(entry).await,
@@ -304,6 +330,43 @@ impl Worker {
             // Heard when it came.
             Request::Cancel { .. } | Request::LoseDevice => Ok(()),
         }
+    }
+
+    /// Looks at pictures, several at a time; one that cannot be taken does not keep the others.
+    async fn see(&mut self, id: u32, files: &[File], cancel: &Cancel) -> Result<(), EngineError> {
+        let start = web_time::Instant::now();
+        let preprocessing = self.engine.preprocessing()?;
+        let mut at = 0;
+        for some in files.chunks(TOGETHER) {
+            let (mut indices, mut pictures) = (Vec::new(), Vec::new());
+            for (index, file) in (at..).zip(some) {
+                cancel.check()?;
+                match see_file(file, &preprocessing).await {
+                    Ok(seen) => {
+                        indices.push(index);
+                        pictures.push(seen);
+                    }
+                    Err(error) => {
+                        let message = error.sentence();
+                        post(id, Event::NotSeen { index, message });
+                    }
+                }
+            }
+            at += some.len() as u32;
+            let mut emit = |event| post(id, event);
+            let embeddings = self.engine.see(&pictures, &mut emit, cancel).await?;
+            for ((index, seen), embedding) in indices.into_iter().zip(pictures).zip(embeddings) {
+                let picture = SeenPicture {
+                    embedding,
+                    side: seen.width as u32,
+                    rgb: seen.rgb,
+                };
+                post(id, Event::SeenPicture { index, picture });
+            }
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        post(id, Event::SeenAll { seconds });
+        Ok(())
     }
 
     /// Chooses the model of an order, if it is in memory.

@@ -7,7 +7,7 @@ use glassformer_models::{bind_weights, marian};
 use glassformer_text::Tokenizer;
 use glassformer_weights::{MarianFile, Shortlist, TensorInfo};
 
-use super::{Files, Loaded, Parts, Reader, Result, check_vocabulary};
+use super::{Files, Loaded, Parts, Pictures, Reader, Result, check_vocabulary};
 use crate::protocol::PrecisionChoice;
 use crate::{EngineError, Source, yield_now};
 
@@ -106,6 +106,7 @@ impl Files {
             tensors: header.tensors,
             name: None,
             shortlist,
+            pictures: Pictures::default(),
         };
         Ok(parts.loaded(reader))
     }

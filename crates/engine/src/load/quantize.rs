@@ -14,8 +14,10 @@ use glassformer_weights::{GgufLayout, Header, Pair, Sink, TensorInfo, dequantize
 use serde::de::IgnoredAny;
 use web_time::Instant;
 
-use super::sinks::{TOKENIZER_CONFIG, TOKENIZER_JSON};
-use super::{Files, MAX_CONFIG, MAX_TOKENIZER, Reader, Result, check_vocabulary};
+use super::sinks::{PREPROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER_JSON};
+use super::{
+    Files, MAX_CONFIG, MAX_TOKENIZER, PREPROCESSOR, Pictures, Reader, Result, check_vocabulary,
+};
 use crate::{Cancel, EngineError, Source};
 
 /// What a quantised file is.
@@ -63,15 +65,19 @@ impl Files {
             return Err(EngineError::NotAModel(problem.into()));
         }
         let config = self.text(&mut reader, "config.json", MAX_CONFIG).await?;
-        let tokenizer = self
-            .text(&mut reader, "tokenizer.json", MAX_TOKENIZER)
-            .await?;
-        let settings = match self.find("tokenizer_config.json") {
-            Some(_) => Some(
-                self.text(&mut reader, "tokenizer_config.json", MAX_CONFIG)
-                    .await?,
-            ),
-            None => None,
+        let mut others = Vec::new();
+        for (file, key, most) in [
+            ("tokenizer.json", TOKENIZER_JSON, MAX_TOKENIZER),
+            ("tokenizer_config.json", TOKENIZER_CONFIG, MAX_CONFIG),
+            (PREPROCESSOR, PREPROCESSOR_CONFIG, MAX_CONFIG),
+        ] {
+            if self.find(file).is_some() {
+                others.push((key, self.text(&mut reader, file, most).await?));
+            }
+        }
+        let other = |key: &str| {
+            let found = others.iter().find(|(each, _)| *each == key);
+            found.map(|(_, text)| text.as_bytes())
         };
         let shards = self.shards(&mut reader).await?;
         let mut headers = Vec::new();
@@ -83,11 +89,12 @@ impl Files {
         let tensors: Vec<TensorInfo> = headers.iter().flat_map(|h| h.tensors.clone()).collect();
         let blueprint = registry::from_config(config.as_bytes(), &tensors, usize::MAX)?;
         let binding = bind_weights(&blueprint, &tensors)?;
-        let parsed = Tokenizer::from_json(
-            tokenizer.as_bytes(),
-            settings.as_ref().map(String::as_bytes),
-        )?;
+        let parsed = match other(TOKENIZER_JSON) {
+            Some(json) => Tokenizer::from_json(json, other(TOKENIZER_CONFIG))?,
+            None => Tokenizer::none(),
+        };
         check_vocabulary(&parsed, &blueprint)?;
+        Pictures::read(config.as_bytes(), other(PREPROCESSOR_CONFIG))?;
 
         let mut pairs = vec![
             ("general.architecture", Pair::Text(blueprint.family)),
@@ -95,13 +102,10 @@ impl Files {
             ("general.file_type", Pair::Number(MOSTLY_Q8_0)),
             ("general.quantization_version", Pair::Number(BLOCK_VERSION)),
             (registry::GGUF_CONFIG, Pair::Text(&config)),
-            (TOKENIZER_JSON, Pair::Text(&tokenizer)),
         ];
+        pairs.extend(others.iter().map(|(key, text)| (*key, Pair::Text(text))));
         if !description.is_empty() {
             pairs.push(("general.description", Pair::Text(description)));
-        }
-        if let Some(settings) = &settings {
-            pairs.push((TOKENIZER_CONFIG, Pair::Text(settings)));
         }
         let kept = tensors
             .iter()

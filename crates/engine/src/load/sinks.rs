@@ -7,7 +7,7 @@ use glassformer_models::{Binding, bind_weights, registry};
 use glassformer_text::{GgufVocabulary, Tokenizer};
 use glassformer_weights::{Format, Header, Metadata, Sink, TensorInfo};
 
-use super::{Parts, Result, check_vocabulary};
+use super::{Parts, Pictures, Result, check_vocabulary};
 use crate::EngineError;
 
 /// Takes the header and nothing else.
@@ -76,6 +76,8 @@ impl Sink for WeightSink<'_> {
 /// `tokenizer_config.json` beside it.
 pub(super) const TOKENIZER_JSON: &str = "tokenizer.huggingface.json";
 pub(super) const TOKENIZER_CONFIG: &str = "glassformer.tokenizer_config.json";
+/// Where they keep the `preprocessor_config.json` of models that see.
+pub(super) const PREPROCESSOR_CONFIG: &str = "glassformer.preprocessor_config.json";
 
 /// Builds the model when the header is there, then passes bytes on.
 pub(super) struct GgufSink<'a> {
@@ -97,15 +99,16 @@ impl Sink for GgufSink<'_> {
         let mut blueprint = registry::from_gguf(header, self.context)?;
         let binding = bind_weights(&blueprint, &header.tensors)?;
         let meta = &header.metadata;
-        let from_folder = meta
-            .str(registry::GGUF_CONFIG)
-            .and(meta.str(TOKENIZER_JSON));
-        let tokenizer = match from_folder {
-            Some(json) => {
+        let config = meta.str(registry::GGUF_CONFIG).map(str::as_bytes);
+        let preprocessor = meta.str(PREPROCESSOR_CONFIG).map(str::as_bytes);
+        let pictures = Pictures::read(config.unwrap_or_default(), preprocessor)?;
+        let tokenizer = match (config, meta.str(TOKENIZER_JSON)) {
+            (Some(_), Some(json)) => {
                 let settings = meta.str(TOKENIZER_CONFIG).map(str::as_bytes);
                 Tokenizer::from_json(json.as_bytes(), settings)?
             }
-            None => Tokenizer::from_gguf(vocabulary(&mut header.metadata))?,
+            (Some(_), None) => Tokenizer::none(),
+            (None, _) => Tokenizer::from_gguf(vocabulary(&mut header.metadata))?,
         };
         check_vocabulary(&tokenizer, &blueprint)?;
         let model = Rc::new(std::mem::take(&mut blueprint.model));
@@ -120,6 +123,7 @@ impl Sink for GgufSink<'_> {
             tensors: std::mem::take(&mut header.tensors),
             name: header.metadata.str("general.name").map(Into::into),
             shortlist: None,
+            pictures,
         });
         Ok(())
     }
