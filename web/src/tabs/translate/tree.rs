@@ -56,7 +56,7 @@ pub fn Tree(
                     class="icon"
                     aria-label="One step back"
                     data-testid="beam-back"
-                    disabled=move || taken.get() <= 1
+                    disabled=move || (taken.get() <= 1)
                     on:click=move |_| go(-1)
                 >
                     "‹"
@@ -79,7 +79,7 @@ pub fn Tree(
                     class="icon"
                     aria-label="One step on"
                     data-testid="beam-on"
-                    disabled=move || taken.get() >= steps
+                    disabled=move || (taken.get() >= steps)
                     on:click=move |_| go(1)
                 >
                     "›"
