@@ -239,7 +239,10 @@ fn texts_keep_their_lines_and_languages_swap() {
 
     // The link brings it all back, in its direction.
     journey.wait("location.hash.includes('from=pt')", SHORT);
-    let fragment = journey.string("location.hash").trim_start_matches('#').to_owned();
+    let fragment = journey
+        .string("location.hash")
+        .trim_start_matches('#')
+        .to_owned();
     journey.open(&(fragment + "&run=1&beams=2&shortlist=off"));
     journey.translated(LONG);
     let input = "document.querySelector('[data-testid=translate-input]').value";
@@ -289,7 +292,10 @@ fn long_texts_stream_and_stop_and_nothing_typed_is_lost() {
         LONG,
     );
     let progress = "document.querySelector('[data-testid=translate-progress]')";
-    journey.wait(&format!("!{progress}.hidden && {progress}.value > 0"), SHORT);
+    journey.wait(
+        &format!("!{progress}.hidden && {progress}.value > 0"),
+        SHORT,
+    );
     journey.picture("translate-long");
     journey.page.click("translate-stop").unwrap();
     journey.wait(

@@ -75,7 +75,9 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let browser = Browser::launch(&chrome).map_err(pages::failed)?;
     let (worker, files) = step("Opening the page", || site.open(&browser))?;
     let cold = step("Opening cold pages in turn", || {
-        (0..pairs).map(|round| cold(&site, &browser, &worker, round)).collect::<Result<Vec<_>>>()
+        (0..pairs)
+            .map(|round| cold(&site, &browser, &worker, round))
+            .collect::<Result<Vec<_>>>()
     })?;
     let what = format!("Translating with both in turn, {pairs} times");
     let found = step(&what, || {
@@ -137,7 +139,11 @@ fn bytes(workspace: &Workspace, site: &[SiteFile], package: &Path) -> Result<[u6
     let served = |path: &Path| path.extension().is_some_and(|end| end != "verified");
     let size = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry?.path();
-        Ok(if served(&path) { path.metadata()?.len() } else { 0 })
+        Ok(if served(&path) {
+            path.metadata()?.len()
+        } else {
+            0
+        })
     };
     let sizes: std::io::Result<u64> = files.map(size).sum();
     let model = sizes.map_err(file(&folder))?;
@@ -202,7 +208,11 @@ impl Measured {
             format!("{name:<22} {:>22} {:>22}  {ratio}", values[0], values[1])
         };
         let mut lines = vec![
-            line("", [OURS.into(), THEIRS.into()], "ours is so many times as good".into()),
+            line(
+                "",
+                [OURS.into(), THEIRS.into()],
+                "ours is so many times as good".into(),
+            ),
             line(
                 "words a second",
                 self.rates.map(|rate| rate.show(0)),
