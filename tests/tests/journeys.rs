@@ -17,6 +17,8 @@ mod generate;
 mod lens;
 #[path = "journeys/loading.rs"]
 mod loading;
+#[path = "journeys/translate.rs"]
+mod translate;
 #[path = "journeys/webgpu.rs"]
 mod webgpu;
 #[path = "journeys/workers.rs"]

@@ -11,6 +11,7 @@ mod npm;
 mod python;
 mod spread;
 mod times;
+mod translate;
 
 /// A measurement: its name, what it measures, and the function that takes the words after it.
 type Bench = (
@@ -40,6 +41,11 @@ const BENCHES: &[Bench] = &[
         "attention",
         "a text and what its heads looked at in Chromium, beside onnxruntime-web's backends",
         masked::attention,
+    ),
+    (
+        "translate",
+        "sentences in Chromium, beside Bergamot's WebAssembly",
+        translate::run,
     ),
 ];
 

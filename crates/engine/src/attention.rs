@@ -1,12 +1,16 @@
 //! Running texts to look at their attention, and looking.
 
+use glassformer_graph::Stack;
 use glassformer_tasks::TaskError;
-use glassformer_tasks::attention::{AttentionRun, Focus, MOST_TOKENS};
+use glassformer_tasks::attention::{
+    AttentionRun, AttentionSource, AttentionText, Focus, MOST_TOKENS,
+};
+use glassformer_tasks::translation::LONGEST_SENTENCE;
 use glassformer_text::SpecialTokens;
 use web_time::Instant;
 
 use crate::engine::Engine;
-use crate::protocol::attention::{AttentionSummary, MapOf, bytes};
+use crate::protocol::attention::{AttendTo, AttentionSummary, MapOf, bytes};
 use crate::protocol::{Event, PromptToken};
 use crate::ready::Ready;
 use crate::{Cancel, EngineError, yield_now};
@@ -21,9 +25,11 @@ const LONGEST_TOKEN: usize = 256;
 
 /// Tokens of a text or a pair, cut where they are too many.
 struct Encoded {
-    ids: Vec<u32>,
-    types: Vec<u32>,
-    special: Vec<bool>,
+    text: AttentionText,
+    /// Which attention, where it is not that over the text itself.
+    stack: Option<Stack>,
+    /// What the maps are over.
+    shown: Vec<u32>,
     second: Option<usize>,
     of: usize,
     more: bool,
@@ -72,13 +78,85 @@ impl Ready {
                 ids[most - 1] = last;
             }
         }
-        let special = ids.iter().map(|id| tokenizer.is_special(*id)).collect();
         Ok(Encoded {
             second: second.filter(|at| *at < ids.len()),
-            ids,
-            types,
-            special,
+            shown: ids.clone(),
+            text: AttentionText {
+                special: self.special(&ids),
+                ids,
+                types,
+                source: None,
+            },
+            stack: None,
             of,
+            more,
+        })
+    }
+
+    fn special(&self, ids: &[u32]) -> Vec<bool> {
+        let tokenizer = &self.loaded.tokenizer;
+        ids.iter().map(|id| tokenizer.is_special(*id)).collect()
+    }
+
+    /// A sentence and its translation for the decoder to go through, the model's own where none is
+    /// given.
+    async fn encode_translation(
+        &mut self,
+        text: &str,
+        target: Option<&str>,
+        to: AttendTo,
+        cancel: &Cancel,
+    ) -> Result<Encoded> {
+        let rules = self.loaded.translation.as_ref();
+        let rules = rules.ok_or(TaskError::CannotTranslate)?.rules.clone();
+        let Encoded {
+            text: AttentionText {
+                ids: mut source, ..
+            },
+            of,
+            more,
+            ..
+        } = self.encode_pair(text, None)?;
+        source.retain(|id| *id != rules.end);
+        source.truncate(LONGEST_SENTENCE);
+        let mut written = match target.filter(|target| !target.trim().is_empty()) {
+            Some(target) => self.encode_pair(target, None)?.text.ids,
+            None => self.translation_of(&source, cancel).await?,
+        };
+        written.retain(|id| *id != rules.end);
+        source.push(rules.end);
+        written.truncate(MOST_TOKENS - source.len() - 1);
+        written.push(rules.end);
+        // Every token is written behind those before it.
+        let start = std::iter::once(rules.start);
+        let ids: Vec<u32> = start
+            .chain(written[..written.len() - 1].iter().copied())
+            .collect();
+        let (stack, shown, second) = match to {
+            AttendTo::Own => (Stack::Encoder, source.clone(), None),
+            AttendTo::Written => (Stack::Decoder, ids.clone(), None),
+            // A row belongs to the token that was written with it.
+            AttendTo::Source => (
+                Stack::Cross,
+                [&written[..], &source].concat(),
+                Some(written.len()),
+            ),
+        };
+        let tokens = shown.len();
+        Ok(Encoded {
+            text: AttentionText {
+                types: vec![0; ids.len()],
+                special: self.special(&ids),
+                ids,
+                source: Some(AttentionSource {
+                    special: self.special(&source),
+                    ids: source.clone(),
+                }),
+            },
+            stack: Some(stack),
+            shown,
+            second,
+            of: tokens + of.saturating_sub(source.len()),
             more,
         })
     }
@@ -103,9 +181,8 @@ impl Ready {
         let started = AttentionRun::start(
             &self.loaded.model,
             self.exec.as_mut(),
-            encoded.ids.clone(),
-            encoded.types.clone(),
-            encoded.special.clone(),
+            encoded.stack,
+            encoded.text.clone(),
         )?;
         self.runs.push((run, started));
         Ok(())
@@ -174,7 +251,43 @@ impl Engine {
         let start = Instant::now();
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         let encoded = ready.encode_pair(text, pair)?;
+        self.look_at(run, encoded, start, emit, cancel).await
+    }
+
+    /// Runs a translator's decoder over the translation of a sentence, its own where no `target` is
+    /// given, and keeps what every head looked at, as [`Self::attend`] does.
+    ///
+    /// # Errors
+    /// As [`Self::attend`], and if the model does not translate or has no such attention.
+    pub async fn attend_to(
+        &mut self,
+        run: u32,
+        to: AttendTo,
+        text: &str,
+        target: Option<&str>,
+        emit: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<AttentionSummary> {
+        if to == AttendTo::Own {
+            return self.attend(run, text, target, emit, cancel).await;
+        }
+        let start = Instant::now();
+        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
+        let encoded = ready.encode_translation(text, target, to, cancel);
+        let encoded = encoded.await?;
+        self.look_at(run, encoded, start, emit, cancel).await
+    }
+
+    async fn look_at(
+        &mut self,
+        run: u32,
+        encoded: Encoded,
+        start: Instant,
+        emit: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<AttentionSummary> {
         yield_now().await;
+        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         loop {
             ready.begin(run, &encoded)?;
             match ready.finish(run, emit, cancel).await {
@@ -192,7 +305,7 @@ impl Engine {
         let (_, text) = found.ok_or(EngineError::RunDropped)?;
         let (side, thumbnails) = text.thumbnails();
         Ok(AttentionSummary {
-            tokens: ready.tokens(&encoded.ids),
+            tokens: ready.tokens(&encoded.shown),
             second: encoded.second.map(|at| at as u32),
             of: encoded.of as u32,
             more: encoded.more,

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Encoding, Executor, Model, Role};
+use glassformer_graph::{Encoding, Executor, Model, Role, Stack};
 use glassformer_models::{Blueprint, bind_weights, registry};
+use glassformer_tasks::attention::Layout;
 use glassformer_tasks::translation::{self, TranslationRules};
 use glassformer_text::Tokenizer;
 use glassformer_weights::{FileStream, Header, Shortlist, Sink, TensorInfo, shard_index};
@@ -84,6 +85,7 @@ impl Loaded {
             layers: layers as u32,
             heads: heads as u32,
             shortlist: translation.shortlist.is_some(),
+            own: Layout::of_stack(&self.model, Stack::Decoder).is_ok(),
         })
     }
 }

@@ -15,7 +15,7 @@ mod translate;
 use glassformer_graph::{KeptLogits, LOG_SUMS};
 use serde::{Deserialize, Serialize};
 
-use self::attention::{AttentionShape, AttentionSummary, FocusNumbers, MapOf};
+use self::attention::{AttendTo, AttentionShape, AttentionSummary, FocusNumbers, MapOf};
 pub use translate::{
     Alternative, ForcedStart, TranslateRequest, TranslateToken, Translated, TranslatedSentence,
     TranslatorShape,
@@ -79,8 +79,12 @@ pub enum Request {
         model: u32,
         /// What to run.
         text: String,
-        /// A second sentence, for models that take pairs.
+        /// A second sentence, for models that take pairs; of a translator's decoder the translation,
+        /// which is the model's own where there is none.
         pair: Option<String>,
+        /// Which attention to look at.
+        #[serde(default)]
+        to: AttendTo,
     },
     /// What was looked at in a run. Answered by `AttentionMap` or `Failed`.
     AttentionMap {

@@ -9,7 +9,9 @@ mod rollout;
 
 use std::rc::Rc;
 
-use glassformer_graph::{Executor, Input, Model, NodeId, Run, SessionId, Tap, TapPolicy, Tensor};
+use glassformer_graph::{
+    Executor, Input, Model, NodeId, Run, SessionId, Stack, Tap, TapPolicy, Tensor,
+};
 
 pub use self::explain::CellNumbers;
 pub use self::focus::Focus;
@@ -27,6 +29,28 @@ pub const MOST_TOKENS: usize = 512;
 /// no weights behind its own position. Layers beyond that are run again when they are looked at.
 pub const KEPT_BYTES: usize = 160 << 20;
 
+/// A text to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttentionText {
+    /// Its tokens; of a decoder, what goes into it.
+    pub ids: Vec<u32>,
+    /// For each 0, and 1 in a second sentence.
+    pub types: Vec<u32>,
+    /// Which are special.
+    pub special: Vec<bool>,
+    /// What is translated, for decoders.
+    pub source: Option<AttentionSource>,
+}
+
+/// The source that a decoder reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttentionSource {
+    /// Its tokens, its end included.
+    pub ids: Vec<u32>,
+    /// Which are special.
+    pub special: Vec<bool>,
+}
+
 /// A text that was run, and what its heads looked at.
 #[derive(Debug)]
 pub struct AttentionRun {
@@ -36,6 +60,7 @@ pub struct AttentionRun {
     ids: Vec<u32>,
     types: Vec<u32>,
     special: Vec<bool>,
+    source: AttentionSource,
     /// Tokens run so far.
     done: usize,
     heads: Vec<HeadSums>,
@@ -54,31 +79,42 @@ struct LayerMaps {
 }
 
 impl AttentionRun {
-    /// A run of these tokens, in a session of its own. `types` are 0, and 1 in a second sentence.
+    /// A run of a text, in a session of its own, to look at one of the model's attentions; at that over
+    /// its own text where none is named.
     ///
     /// # Errors
-    /// If the model has no attention over its own text, or there are no tokens.
+    /// If the model has no such attention, or there are no tokens.
     pub fn start(
         model: &Rc<Model>,
         exec: &mut dyn Executor,
-        ids: Vec<u32>,
-        types: Vec<u32>,
-        special: Vec<bool>,
+        stack: Option<Stack>,
+        text: AttentionText,
     ) -> Result<Self> {
-        let layout = Layout::find(model)?;
-        let n = ids.len();
-        if n == 0 || n > MOST_TOKENS || types.len() != n || special.len() != n {
+        let layout = match stack {
+            Some(stack) => Layout::of_stack(model, stack)?,
+            None => Layout::find(model)?,
+        };
+        let AttentionText {
+            ids,
+            types,
+            special,
+            source,
+        } = text;
+        let source = source.unwrap_or_default();
+        let (n, read) = (ids.len(), source.ids.len());
+        let fits = n > 0 && n + read <= MOST_TOKENS && source.special.len() == read;
+        if !fits || types.len() != n || special.len() != n || (layout.has_source && read == 0) {
             return Err(TaskError::NoTokens);
         }
-        let cells = if layout.causal {
-            n * (n + 1) / 2
-        } else {
-            n * n
+        let (cells, sums) = match (layout.stack, layout.causal) {
+            (Stack::Cross, _) => (n * read, HeadSums::across(n, read)),
+            (_, true) => (n * (n + 1) / 2, HeadSums::new(n)),
+            (_, false) => (n * n, HeadSums::new(n)),
         };
         let layer_bytes = (layout.heads * cells * size_of::<f32>()).max(1);
         Ok(Self {
             session: exec.open(1, n)?,
-            heads: vec![HeadSums::new(n); layout.layers.len() * layout.heads],
+            heads: vec![sums; layout.layers.len() * layout.heads],
             kept: Vec::new(),
             most_kept: (KEPT_BYTES / layer_bytes).clamp(1, layout.layers.len()),
             model: Rc::clone(model),
@@ -86,6 +122,7 @@ impl AttentionRun {
             ids,
             types,
             special,
+            source,
             done: 0,
         })
     }
@@ -117,10 +154,19 @@ impl AttentionRun {
     pub async fn step(&mut self, exec: &mut dyn Executor) -> Result<()> {
         let all: Vec<usize> = (0..self.layout.layers.len()).collect();
         let first = self.done;
+        if first == 0 {
+            self.encode(exec, self.session)?;
+        }
         let count = self.run_some(exec, first, &all)?;
-        let tokens = Tokens {
-            ids: &self.ids,
-            special: &self.special,
+        let tokens = match self.layout.stack {
+            Stack::Cross => Tokens {
+                ids: &self.source.ids,
+                special: &self.source.special,
+            },
+            Stack::Encoder | Stack::Decoder => Tokens {
+                ids: &self.ids,
+                special: &self.special,
+            },
         };
         for layer in all {
             let rows = self.layer_rows(exec, layer).await?;
@@ -141,6 +187,20 @@ impl AttentionRun {
         }
         self.done = first + count;
         Ok(())
+    }
+
+    /// Gives a session its source, where the attention is a decoder's.
+    fn encode(&self, exec: &mut dyn Executor, session: SessionId) -> Result<()> {
+        if !self.layout.has_source {
+            return Ok(());
+        }
+        let (name, data) = ("ids", &self.source.ids[..]);
+        Ok(exec.run(Run {
+            session,
+            entry: "encode",
+            inputs: &[Input { name, data }],
+            taps: &[],
+        })?)
     }
 
     /// Runs tokens from `first` on with taps on the probabilities of some layers; says how many.
@@ -218,7 +278,8 @@ impl AttentionRun {
         self.kept.iter().any(|maps| maps.layer == layer)
     }
 
-    /// What one head looked at, `[n, n]`: rows are queries, and 0 stands where a query may not look.
+    /// What one head looked at, `[n, n]`: rows are queries, and 0 stands where a query may not look. Of
+    /// attention to a source, the tokens are those that are written and behind them those of the source.
     ///
     /// # Errors
     /// If there is no such head, or from the executor when the layer has to be run again.
@@ -232,11 +293,10 @@ impl AttentionRun {
         self.fetch(exec, layer).await?;
         let maps = self.kept.iter().find(|maps| maps.layer == layer);
         let maps = maps.ok_or(TaskError::NoAttention)?;
-        Ok(square(
-            &maps.heads[head],
-            self.ids.len(),
-            self.layout.causal,
-        ))
+        Ok(match self.layout.stack {
+            Stack::Cross => joint(&maps.heads[head], self.ids.len(), self.source.ids.len()),
+            _ => square(&maps.heads[head], self.ids.len(), self.layout.causal),
+        })
     }
 
     /// The rollout of the layers up to and with `layer`, `[n, n]`.
@@ -245,6 +305,9 @@ impl AttentionRun {
     /// As [`Self::map`].
     pub async fn rollout(&mut self, exec: &mut dyn Executor, layer: usize) -> Result<Vec<f32>> {
         self.layout.check(layer, 0)?;
+        if self.layout.stack == Stack::Cross {
+            return Err(TaskError::NoRollout);
+        }
         let (n, causal) = (self.ids.len(), self.layout.causal);
         let mut rolled = rollout::identity(n);
         for each in 0..=layer {
@@ -312,6 +375,16 @@ fn seen<'t>(rows: &'t Tensor, layout: &Layout, head: usize, r: usize, i: usize) 
     let at = (head * count + r) * keys;
     let end = if layout.causal { i + 1 } else { keys };
     rows.data.get(at..at + end.min(keys)).unwrap_or_default()
+}
+
+/// Rows `[queries, keys]` as `[n, n]` over the queries' tokens and the keys' behind them.
+fn joint(rows: &[f32], queries: usize, keys: usize) -> Vec<f32> {
+    let n = queries + keys;
+    let mut out = vec![0.0; n * n];
+    for (i, row) in rows.chunks_exact(keys.max(1)).enumerate() {
+        out[i * n + queries..(i + 1) * n].copy_from_slice(row);
+    }
+    out
 }
 
 /// Rows behind each other as `[n, n]`.

@@ -44,6 +44,11 @@ pub enum TaskError {
     /// The model has no attention over its own text.
     #[error("This model has no attention that can be looked at.")]
     NoAttention,
+    /// Rollout of attention to another text.
+    #[error(
+        "A rollout follows what a text reads in itself; for attention to a source there is none."
+    )]
+    NoRollout,
     /// A layer or head that the model does not have.
     #[error(
         "There is no head {head} in layer {layer}: this model has layers 0 to {} and heads 0 to {}.",

@@ -84,14 +84,14 @@ impl Texts {
             let options = options(desk);
             let text = desk.text.get_untracked();
             let pair = Some(options.pair).filter(|pair| !pair.trim().is_empty());
-            let Some(shown) = self.first.start(text, pair).await else {
+            let Some(shown) = self.first.start(text, pair, options.to).await else {
                 return;
             };
             self.settle(&shown);
             if options.second.trim().is_empty() {
                 self.second.clear();
             } else {
-                self.second.start(options.second, None).await;
+                self.second.start(options.second, None, options.to).await;
             }
         });
     }

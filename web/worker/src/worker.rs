@@ -269,13 +269,18 @@ impl Worker {
                     .await?;
                 Ok(())
             }
-            Request::Attend { model, text, pair } => {
+            Request::Attend {
+                model,
+                text,
+                pair,
+                to,
+            } => {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
                 let summary = self
                     .engine
-                    .attend(id, &text, pair.as_deref(), &mut emit, &cancel)
+                    .attend_to(id, to, &text, pair.as_deref(), &mut emit, &cancel)
                     .await?;
                 post(id, Event::Attended { summary });
                 Ok(())

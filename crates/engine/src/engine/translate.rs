@@ -151,6 +151,29 @@ impl Turn<'_> {
 }
 
 impl Ready {
+    /// Tokens of the likeliest translation of a sentence's tokens, word by word.
+    pub(crate) async fn translation_of(
+        &mut self,
+        ids: &[u32],
+        cancel: &Cancel,
+    ) -> Result<Vec<u32>> {
+        let part = Part {
+            index: 0,
+            before: String::new(),
+            source: String::new(),
+            ids: ids.to_vec(),
+        };
+        let mut turn = Turn {
+            cancel,
+            began: Instant::now(),
+        };
+        let request = TranslateRequest::default();
+        let sentence = self.sentence(&request, &part, &mut turn).await?;
+        let found = sentence.alternatives.into_iter().next();
+        let found = found.ok_or(TaskError::NothingToTranslate)?;
+        Ok(found.tokens.iter().map(|token| token.id).collect())
+    }
+
     async fn sentence(
         &mut self,
         request: &TranslateRequest,

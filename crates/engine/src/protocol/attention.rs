@@ -7,6 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::PromptToken;
 
+/// Which of a model's attentions to look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttendTo {
+    /// That of a text to itself; a translator's encoder.
+    #[default]
+    Own,
+    /// What a translation reads in its source.
+    Source,
+    /// What a translation reads in itself.
+    Written,
+}
+
 /// The attention a model has over its own text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -107,4 +107,6 @@ pub struct TranslatorShape {
     pub heads: u32,
     /// Whether it came with a shortlist.
     pub shortlist: bool,
+    /// Whether its decoder also looks at what it has written.
+    pub own: bool,
 }

@@ -1,6 +1,6 @@
 //! One query, run again with everything of its layer kept.
 
-use glassformer_graph::{Executor, SessionId, Tensor};
+use glassformer_graph::{Executor, SessionId, Stack, Tensor};
 
 use super::{AttentionRun, LayerNodes, Result, read};
 use crate::TaskError;
@@ -22,6 +22,23 @@ pub struct Focus {
     pub context: Vec<f32>,
     /// `[hidden]`: after the output matrix.
     pub output: Vec<f32>,
+}
+
+impl Focus {
+    /// With so many keys in front that are never looked at, as [`AttentionRun::map`] has them.
+    fn behind(mut self, count: usize) -> Self {
+        let dim = self.query.len();
+        for (numbers, fill, each) in [
+            (&mut self.keys, 0.0, dim),
+            (&mut self.values, 0.0, dim),
+            (&mut self.scores, f32::NEG_INFINITY, 1),
+            (&mut self.probs, 0.0, 1),
+        ] {
+            let own = std::mem::replace(numbers, vec![fill; count * each]);
+            numbers.extend(own);
+        }
+        self
+    }
 }
 
 impl AttentionRun {
@@ -54,12 +71,21 @@ impl AttentionRun {
         } else {
             (exec.open(1, self.ids.len())?, 0..self.ids.len(), from)
         };
-        let focus = match self.run(exec, session, tokens, &nodes.all()) {
+        // What was forked has its source.
+        let ready = match self.layout.appends {
+            true => Ok(()),
+            false => self.encode(exec, session),
+        };
+        let ran = ready.and_then(|()| self.run(exec, session, tokens, &nodes.all()));
+        let focus = match ran {
             Ok(()) => self.read_focus(exec, session, nodes, head, row).await,
             Err(error) => Err(error),
         };
         exec.close(session);
-        focus
+        match self.layout.stack {
+            Stack::Cross => focus.map(|focus| focus.behind(self.ids.len())),
+            _ => focus,
+        }
     }
 
     async fn read_focus(

@@ -109,6 +109,8 @@ pub struct HeadSums {
     rows: u32,
     /// Queries with more than one token in sight, with one before, with one behind.
     counts: [u32; 3],
+    /// How many queries there are, where keys are tokens of another text.
+    across: Option<usize>,
 }
 
 impl HeadSums {
@@ -121,11 +123,57 @@ impl HeadSums {
             sums: HeadStats::default(),
             rows: 0,
             counts: [0; 3],
+            across: None,
+        }
+    }
+
+    /// For `queries` tokens that read `keys` tokens of another text.
+    pub fn across(queries: usize, keys: usize) -> Self {
+        Self {
+            across: Some(queries),
+            ..Self::new(queries.max(keys))
+        }
+    }
+
+    /// Takes the weights of query `i` over all tokens of another text. Places in it are not places
+    /// beside the query, so nothing is said of those.
+    fn row_across(&mut self, i: usize, queries: usize, weights: &[f32], special: &[bool]) {
+        let side = self.side;
+        let blocks = |at: usize, of: usize| {
+            let from = at * side / of.max(1);
+            from..((at + 1) * side / of.max(1)).max(from + 1).min(side)
+        };
+        let (mut entropy, mut distance) = (0.0f64, 0.0f32);
+        for (j, &p) in weights.iter().enumerate() {
+            for top in blocks(i, queries) {
+                for cell in &mut self.thumbnail[top * side..][blocks(j, weights.len())] {
+                    *cell = cell.max(p);
+                }
+            }
+            if p > 0.0 {
+                entropy -= f64::from(p * p.log2());
+            }
+            distance += p * i.abs_diff(j) as f32;
+            if j > 0 && special.get(j).copied().unwrap_or(false) {
+                self.sums.special += p;
+            }
+        }
+        self.rows += 1;
+        self.sums.entropy += entropy as f32;
+        self.sums.distance += distance;
+        if weights.len() > 1 {
+            self.sums.evenness += (entropy / (weights.len() as f64).log2()) as f32;
+            self.sums.first += weights[0];
+            self.counts[0] += 1;
+            self.counts[1] += 1;
         }
     }
 
     /// Takes the weights of query `i`: those of the keys it may read, from the first on.
     pub fn row(&mut self, i: usize, weights: &[f32], tokens: Tokens<'_>) {
+        if let Some(queries) = self.across {
+            return self.row_across(i, queries, weights, tokens.special);
+        }
         let sums = &mut self.sums;
         let (mut entropy, mut distance, mut special, mut same) = (0.0f64, 0.0f32, 0.0, 0.0);
         let mut twins = 0;
@@ -233,6 +281,26 @@ mod tests {
         let stats = stats(&rows, &[5, 6, 5]);
         assert_eq!((stats.same, stats.same_count), (0.9, 1));
         assert_eq!(stats.habit().map(|(habit, _)| habit), Some(Habit::SameWord));
+    }
+
+    #[test]
+    fn a_head_that_reads_another_text_has_no_neighbours() {
+        let mut sums = HeadSums::across(2, 4);
+        let (ids, special) = ([1, 2, 3, 0], [false, false, false, true]);
+        let tokens = Tokens {
+            ids: &ids,
+            special: &special,
+        };
+        sums.row(0, &[1.0, 0.0, 0.0, 0.0], tokens);
+        sums.row(1, &[0.0, 0.0, 0.5, 0.5], tokens);
+        let stats = sums.stats();
+        assert_eq!((stats.own, stats.previous, stats.next), (0.0, 0.0, 0.0));
+        assert_eq!((stats.first, stats.special), (0.5, 0.25));
+        assert_eq!((stats.entropy, stats.distance), (0.5, 0.75));
+        // Two queries fill four rows of cells, two each.
+        let thumbnail = sums.thumbnail();
+        assert_eq!(thumbnail[..4], thumbnail[4..8]);
+        assert_eq!(thumbnail[12..], [0.0, 0.0, 0.5, 0.5]);
     }
 
     #[test]

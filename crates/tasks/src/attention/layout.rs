@@ -10,6 +10,10 @@ use crate::TaskError;
 pub struct Layout {
     /// Name of the entry graph.
     pub entry: String,
+    /// Which of a model's attentions it is.
+    pub stack: Stack,
+    /// Whether the entry goes on behind a source, which has to be encoded before.
+    pub has_source: bool,
     /// From the first layer to the last.
     pub layers: Vec<LayerNodes>,
     /// Query heads.
@@ -22,7 +26,8 @@ pub struct Layout {
     pub scale: f32,
     /// Whether a query reads only its own position and those before.
     pub causal: bool,
-    /// Whether running it makes the session longer, so that a text can be run in pieces.
+    /// Whether running it makes the session longer and shorter again, so that a text can be run in
+    /// pieces and one position of it alone.
     pub appends: bool,
     /// Whether it takes two sentences: it has an input for token types.
     pub pairs: bool,
@@ -48,26 +53,40 @@ pub struct LayerNodes {
 }
 
 impl Layout {
-    /// The first entry of a model that has attention over its own text.
+    /// The first entry of a model that has attention over its own text, and needs no other.
     ///
     /// # Errors
     /// [`TaskError::NoAttention`] if there is none.
     pub fn find(model: &Model) -> Result<Self, TaskError> {
         let entries = model.entries.iter();
-        let mut found = entries.filter_map(|(name, graph)| Self::of_entry(name, graph));
+        let stacks = [Stack::Decoder, Stack::Encoder];
+        let mut found = entries.filter_map(|(name, graph)| Self::of_entry(name, graph, &stacks));
+        found
+            .find(|layout| !layout.has_source)
+            .ok_or(TaskError::NoAttention)
+    }
+
+    /// One of a model's attentions.
+    ///
+    /// # Errors
+    /// [`TaskError::NoAttention`] if it has none of the kind.
+    pub fn of_stack(model: &Model, stack: Stack) -> Result<Self, TaskError> {
+        let entries = model.entries.iter();
+        let mut found = entries.filter_map(|(name, graph)| Self::of_entry(name, graph, &[stack]));
         found.next().ok_or(TaskError::NoAttention)
     }
 
-    fn of_entry(name: &str, graph: &Graph) -> Option<Self> {
+    fn of_entry(name: &str, graph: &Graph, stacks: &[Stack]) -> Option<Self> {
         graph.find("ids")?;
-        let stacks = [Stack::Decoder, Stack::Encoder];
-        let layers = |stack| -> Vec<LayerNodes> {
+        let layers = |stack: &Stack| -> Vec<LayerNodes> {
+            let stack = *stack;
             (0..)
                 .map_while(|layer| graph.role(Role::AttentionProbs { stack, layer }))
                 .map_while(|probs| LayerNodes::of(graph, probs))
                 .collect()
         };
-        let layers = stacks.into_iter().map(layers).find(|all| !all.is_empty())?;
+        let mut all = stacks.iter().map(|stack| (*stack, layers(stack)));
+        let (stack, layers) = all.find(|(_, layers)| !layers.is_empty())?;
         let first = layers.first()?;
         let (query, key) = (graph.node(first.query), graph.node(first.key));
         let [_, _, heads, head_dim] = fixed(&query.shape)?;
@@ -75,15 +94,19 @@ impl Layout {
         let Op::AttentionScores { scale, mask } = graph.node(first.scores).op else {
             return None;
         };
+        let has = |is: fn(&Op) -> bool| graph.nodes().iter().any(|node| is(&node.op));
         Some(Self {
             entry: name.into(),
+            stack,
+            has_source: has(|op| matches!(op, Op::Recall { .. })),
             layers,
             heads: heads?,
             kv_heads: kv_heads?,
             head_dim: head_dim?,
             scale,
             causal: matches!(mask, Mask::Causal | Mask::Window(_)),
-            appends: graph.appends(),
+            // What replaces its state at every position cannot be cut back.
+            appends: graph.appends() && !has(|op| matches!(op, Op::Recur { .. })),
             pairs: graph.find("types").is_some(),
         })
     }

@@ -159,7 +159,12 @@ fn steps(focus: &Arc<Focus>, cell: &CellNumbers, at: &At, palette: Palette) -> i
         .get(at.to * dim..(at.to + 1) * dim)
         .unwrap_or_default();
     let scale = at.shape.scale;
-    let seen = focus.scores.len();
+    // The words of a translation stand in front of the source that they read.
+    let seen = focus
+        .scores
+        .iter()
+        .filter(|score| score.is_finite())
+        .count();
     let kv_head = head / (at.shape.heads / at.shape.kv_heads.max(1)).max(1);
     let shared = if at.shape.kv_heads < at.shape.heads {
         format!(

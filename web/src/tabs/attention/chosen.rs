@@ -108,6 +108,21 @@ fn strongest(chosen: &Chosen, from: usize) -> usize {
     best.map_or(from, |(j, _)| j)
 }
 
+/// What a token that is pointed at means: it and its strongest key, or, of a token that reads nothing,
+/// whoever reads it most.
+fn pair_for(chosen: &Chosen, at: usize) -> (usize, usize) {
+    let n = chosen.shown.n();
+    let map = chosen.maps.first().map(|(_, map)| map);
+    let weight = |i: usize, j: usize| map.and_then(|map| map.get(i * n + j)).copied();
+    let reads = (0..n).any(|j| weight(at, j).is_some_and(|w| w > 0.0));
+    if reads || map.is_none() {
+        return (at, strongest(chosen, at));
+    }
+    let of = |i: &usize| weight(*i, at).unwrap_or(0.0);
+    let reader = (0..n).max_by(|a, b| of(a).total_cmp(&of(b)));
+    reader.filter(|i| of(i) > 0.0).map_or((at, at), |i| (i, at))
+}
+
 /// The picture.
 #[component]
 pub fn ChosenView(
@@ -190,7 +205,7 @@ pub fn ChosenView(
                     from.or(hover.get_untracked().map(|(i, _)| i)).unwrap_or(j),
                     j,
                 ),
-                (Hit::Query(i), _) => (i, strongest(chosen, i)),
+                (Hit::Query(i), _) => pair_for(chosen, i),
             };
             // What a query may not see starts anew from there.
             let (from, to) = pair;

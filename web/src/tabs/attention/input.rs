@@ -1,9 +1,10 @@
 //! What is typed: a text, a second one beside it, a second sentence where the model reads pairs.
 
+use glassformer_engine::protocol::attention::AttendTo;
 use leptos::prelude::*;
 
 use super::Texts;
-use super::options::{Options, change};
+use super::options::{Options, change, stack, stack_name};
 use super::text::{Phase, Text};
 use crate::format;
 use crate::model::Status;
@@ -55,6 +56,13 @@ pub fn InputPanel(
             _ => false,
         })
     };
+    let translator = move || {
+        desk.model.status.with(|status| match status {
+            Status::Ready(info) => info.translator,
+            _ => None,
+        })
+    };
+    let decodes = move || translator().is_some() && options.with(|o| o.to != AttendTo::Own);
     let comparing = RwSignal::new(options.with_untracked(|options| !options.second.is_empty()));
     let undo = RwSignal::new(None::<(String, String)>);
     let pick = move |example: &'static Example| {
@@ -138,12 +146,16 @@ pub fn InputPanel(
             ></textarea>
             <textarea
                 class="low"
-                aria-label="The second sentence of the pair"
+                aria-label=move || if decodes() { "The translation" } else { "The second sentence of the pair" }
                 data-testid="attention-pair"
                 rows="1"
                 spellcheck="false"
-                hidden=move || !pairs()
-                placeholder="A second sentence, read as a pair with the first"
+                hidden=move || !(pairs() || decodes())
+                placeholder=move || if decodes() {
+                    "The translation; empty: the model's own"
+                } else {
+                    "A second sentence, read as a pair with the first"
+                }
                 prop:value=move || options.get().pair
                 on:input:target=move |event| {
                     let value = event.target().value();
@@ -152,6 +164,7 @@ pub fn InputPanel(
                 }
                 on:keydown=keys
             ></textarea>
+            {move || translator().map(|shape| view! { <StackChoice texts options own=shape.own/> })}
             <ul class="chips" aria-label="Examples">
                 {examples}
                 <li hidden=move || undo.with(Option::is_none)>
@@ -173,6 +186,58 @@ pub fn InputPanel(
             </ul>
             <RunRow texts/>
         </section>
+    }
+}
+
+/// Which attention of a translator is looked at.
+#[component]
+fn StackChoice(
+    texts: Texts,
+    options: Memo<Options>,
+    /// Whether the decoder looks at what it has written.
+    own: bool,
+) -> impl IntoView {
+    let desk = texts.first.desk();
+    let all = [
+        (AttendTo::Own, "Encoder: the text reads itself"),
+        (
+            AttendTo::Source,
+            "Decoder to source: the translation reads the text",
+        ),
+        (AttendTo::Written, "Decoder: the translation reads itself"),
+    ];
+    let items = all
+        .into_iter()
+        .filter(|(to, _)| own || *to != AttendTo::Written)
+        .map(|(to, label)| {
+            let selected = move || options.with(|options| options.to == to);
+            view! { <option value=stack_name(to) selected=selected>{label}</option> }
+        })
+        .collect_view();
+    view! {
+        <p class="stack-choice">
+            <label>
+                "Attention of the "
+                <select
+                    data-testid="attention-stack"
+                    on:change:target=move |event| {
+                        let to = stack(&event.target().value());
+                        change(desk, |options| {
+                            options.to = to;
+                            // The layers and heads of one are not those of another.
+                            options.head = None;
+                            options.others.clear();
+                        });
+                        texts.start_if_ready();
+                    }
+                >
+                    {items}
+                </select>
+            </label>
+            {(!own).then(|| view! {
+                <small class="hint">"This decoder has a recurrent cell in place of attention to what it has written."</small>
+            })}
+        </p>
     }
 }
 

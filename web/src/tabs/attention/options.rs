@@ -1,5 +1,6 @@
 //! What of the attention is shown, and how: the tab's settings, as links name them.
 
+use glassformer_engine::protocol::attention::AttendTo;
 use leptos::prelude::*;
 
 use crate::desk::Desk;
@@ -56,7 +57,9 @@ pub struct Options {
     pub threshold: f32,
     /// For models that read pairs: only what the first sentence reads in the second.
     pub across: bool,
-    /// The second sentence of a pair.
+    /// Which attention of a translator.
+    pub to: AttendTo,
+    /// The second sentence of a pair; of a translator's decoder the translation.
     pub pair: String,
     /// A second text, beside the first.
     pub second: String,
@@ -67,6 +70,11 @@ const WALLS: [(&str, Wall); 3] = [
     ("maps", Wall::Maps),
     ("entropy", Wall::Entropy),
     ("distance", Wall::Distance),
+];
+const STACKS: [(&str, AttendTo); 3] = [
+    ("encoder", AttendTo::Own),
+    ("cross", AttendTo::Source),
+    ("decoder", AttendTo::Written),
 ];
 const FLAGS: [&str; 4] = ["special", "first", "renormalise", "across"];
 
@@ -123,6 +131,11 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "stack",
+        default: "encoder",
+        check: |value| known(&STACKS.map(|(name, _)| name), value),
+    },
+    Key {
         name: "pair",
         default: "",
         check: |_| Ok(()),
@@ -174,6 +187,7 @@ impl Options {
             renormalise: has("renormalise"),
             across: has("across"),
             threshold: text("threshold").parse().unwrap_or(0.0),
+            to: stack(text("stack")),
             pair: text("pair").into(),
             second: text("second").into(),
         }
@@ -213,6 +227,7 @@ impl Options {
             set.map(|(name, _)| *name).collect::<Vec<_>>().join(","),
         );
         put("threshold", self.threshold.to_string());
+        put("stack", name_of(&STACKS, self.to));
         put("pair", self.pair.clone());
         put("second", self.second.clone());
         values
@@ -246,6 +261,16 @@ fn find<T: Copy + Default>(names: &[(&str, T)], name: &str) -> T {
     found.map_or_else(T::default, |(_, value)| *value)
 }
 
+/// The attention of a translator that a name means.
+pub fn stack(name: &str) -> AttendTo {
+    find(&STACKS, name)
+}
+
+/// The name of a translator's attention.
+pub fn stack_name(to: AttendTo) -> String {
+    name_of(&STACKS, to)
+}
+
 fn name_of<T: Copy + PartialEq>(names: &[(&str, T)], value: T) -> String {
     let found = names.iter().find(|(_, each)| *each == value);
     found.map_or("", |(name, _)| *name).into()
@@ -276,6 +301,7 @@ mod tests {
             hide_special: true,
             renormalise: true,
             threshold: 0.25,
+            to: AttendTo::Source,
             second: "a, b = c".into(),
             ..Options::default()
         };

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use glassformer_engine::protocol::attention::{AttentionSummary, MapOf, floats};
-use glassformer_engine::protocol::{Event, Request};
+use glassformer_engine::protocol::attention::{AttendTo, AttentionSummary, MapOf, floats};
+use glassformer_engine::protocol::{Event, ModelInfo, Request};
 use glassformer_engine::tasks::attention::Focus;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -44,6 +44,15 @@ pub struct Shown {
     pub special: Vec<bool>,
     /// What was recorded, for people; nothing if it is live.
     pub recorded: Option<String>,
+}
+
+/// Which of a model's attentions can be looked at, of those that were asked for.
+fn to_of(model: &ModelInfo, to: AttendTo) -> AttendTo {
+    match (model.translator, to) {
+        (Some(_), AttendTo::Source) => to,
+        (Some(shape), AttendTo::Written) if shape.own => to,
+        _ => AttendTo::Own,
+    }
 }
 
 /// Layer, head and query of a [`Focus`].
@@ -192,7 +201,12 @@ impl Text {
     }
 
     /// Loads the model if need be and runs the text. Says how many layers and heads there are.
-    pub async fn start(self, text: String, pair: Option<String>) -> Option<Arc<Shown>> {
+    pub async fn start(
+        self,
+        text: String,
+        pair: Option<String>,
+        to: AttendTo,
+    ) -> Option<Arc<Shown>> {
         self.stop();
         let serial = self.serial.get_value();
         let current = move || self.serial.get_value() == serial;
@@ -215,7 +229,11 @@ impl Text {
         let request = Request::Attend {
             model: model.handle,
             text,
-            pair: pair.filter(|_| model.attention.is_some_and(|shape| shape.pairs)),
+            pair: pair.filter(|_| {
+                let pairs = model.attention.is_some_and(|shape| shape.pairs);
+                pairs || (model.translator.is_some() && to != AttendTo::Own)
+            }),
+            to: to_of(&model, to),
         };
         let mut events = self.desk.model.request(request);
         let id = events.id;

@@ -39,6 +39,7 @@ pub fn Tree(
         ),
     };
     let go = move |by: isize| taken.update(|t| *t = t.saturating_add_signed(by).clamp(1, steps));
+    let (at_start, at_end) = (move || taken.get() <= 1, move || taken.get() >= steps);
     let body = if count == 0 {
         let waiting = move || {
             if runs.is_active() {
@@ -56,7 +57,7 @@ pub fn Tree(
                     class="icon"
                     aria-label="One step back"
                     data-testid="beam-back"
-                    disabled=move || taken.get() <= 1
+                    disabled=at_start
                     on:click=move |_| go(-1)
                 >
                     "‹"
@@ -79,7 +80,7 @@ pub fn Tree(
                     class="icon"
                     aria-label="One step on"
                     data-testid="beam-on"
-                    disabled=move || taken.get() >= steps
+                    disabled=at_end
                     on:click=move |_| go(1)
                 >
                     "›"
