@@ -11,5 +11,6 @@ pub mod notices;
 pub mod open_model;
 pub mod popover;
 pub mod problem;
+pub mod run_row;
 pub mod theme;
 pub mod token_stream;

@@ -18,8 +18,8 @@ use self::editor::Editor;
 use self::predictions::PredictionList;
 use self::run::Runs;
 use crate::components::problem::ProblemAlert;
+use crate::components::run_row::{Example, Examples, RunRow};
 use crate::desk::Desk;
-use crate::format;
 use crate::fragment::Key;
 use crate::page::Page;
 
@@ -57,32 +57,32 @@ pub const KEYS: &[Key] = &[
     },
 ];
 
-/// A text worth trying, or two side by side.
-struct Example {
-    label: &'static str,
-    shows: &'static str,
-    texts: [&'static str; 2],
-}
-
-const EXAMPLES: [Example; 3] = [
-    Example {
-        label: "One word",
-        shows: "what fits between the others",
-        texts: [OPENING, ""],
-    },
-    Example {
-        label: "Two masks",
-        shows: "each is guessed without the other, or both together",
-        texts: ["The capital of [MASK] is [MASK].", ""],
-    },
-    Example {
-        label: "Side by side",
-        shows: "one word changed, and what that moves",
-        texts: [
-            "The doctor said [MASK] would be late.",
-            "The nurse said [MASK] would be late.",
-        ],
-    },
+/// Texts worth trying, each with a second one beside it or none.
+const EXAMPLES: [(Example, &str); 3] = [
+    (
+        Example {
+            label: "One word",
+            shows: "what fits between the others",
+            text: OPENING,
+        },
+        "",
+    ),
+    (
+        Example {
+            label: "Two masks",
+            shows: "each is guessed without the other, or both together",
+            text: "The capital of [MASK] is [MASK].",
+        },
+        "",
+    ),
+    (
+        Example {
+            label: "Side by side",
+            shows: "one word changed, and what that moves",
+            text: "The doctor said [MASK] would be late.",
+        },
+        "The nurse said [MASK] would be late.",
+    ),
 ];
 
 /// The tab.
@@ -106,8 +106,25 @@ pub fn FillMask() -> impl IntoView {
                 <SideView runs place=0/>
                 {move || runs.compare.get().then(|| view! { <SideView runs place=1/> })}
             </div>
-            <Examples runs/>
-            <RunRow runs/>
+            <Examples
+                tab="fill-mask"
+                items=EXAMPLES.map(|(example, _)| example).to_vec()
+                on_pick=Callback::new(move |i: usize| {
+                    let (example, second) = EXAMPLES[i];
+                    runs.pick([example.text, second]);
+                })
+            />
+            <RunRow
+                tab="fill-mask"
+                active=Signal::derive(move || runs.is_active())
+                status=Signal::derive(move || runs.status())
+                on_run=Callback::new(move |()| runs.start(false))
+                on_stop=Callback::new(move |()| runs.stop())
+                again=true
+                keys=false
+            >
+                <MoreButtons runs/>
+            </RunRow>
         </section>
         <ProblemAlert problem=desk.problem testid="fill-mask-error"/>
         <section
@@ -179,78 +196,27 @@ fn Answer(runs: Runs, place: usize) -> impl IntoView {
     }
 }
 
+/// Fill all, and Compare.
 #[component]
-fn Examples(runs: Runs) -> impl IntoView {
-    let examples = EXAMPLES
-        .iter()
-        .map(|example| {
-            view! {
-                <li>
-                    <button
-                        type="button"
-                        class="chip"
-                        title=example.texts[0]
-                        on:click=move |_| runs.pick(example.texts)
-                    >
-                        <b>{example.label}</b>
-                        <small>{example.shows}</small>
-                    </button>
-                </li>
-            }
-        })
-        .collect_view();
+fn MoreButtons(runs: Runs) -> impl IntoView {
     view! {
-        <ul class="chips" aria-label="Examples">{examples}</ul>
-    }
-}
-
-/// Run, Stop, Fill all, Compare and the status line.
-#[component]
-fn RunRow(runs: Runs) -> impl IntoView {
-    let desk: Desk = expect_context();
-    let label = move || match desk.model.download() {
-        Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
-        None => "Run".into(),
-    };
-    let active = move || runs.is_active();
-    view! {
-        <div class="run-row">
-            <button
-                type="button"
-                class="primary"
-                data-testid="fill-mask-run"
-                on:click=move |_| runs.start(false)
-            >
-                {label}
-            </button>
-            <button
-                type="button"
-                class="button"
-                data-testid="fill-mask-stop"
-                disabled=move || !active()
-                on:click=move |_| runs.stop()
-            >
-                "Stop"
-            </button>
-            <button
-                type="button"
-                class="button"
-                data-testid="fill-mask-fill-all"
-                title="The mask the model is surest of first, the others with it in its place"
-                on:click=move |_| runs.start(true)
-            >
-                "Fill all together"
-            </button>
-            <button
-                type="button"
-                class="button"
-                data-testid="fill-mask-compare"
-                aria-pressed=move || runs.compare.get().to_string()
-                on:click=move |_| runs.toggle_compare()
-            >
-                "Compare with a second text"
-            </button>
-            <span class="status" data-testid="fill-mask-status">{move || runs.status()}</span>
-        </div>
+        <button
+            type="button"
+            class="button"
+            data-testid="fill-mask-fill-all"
+            title="The mask the model is surest of first, the others with it in its place"
+            on:click=move |_| runs.start(true)
+        >
+            "Fill all together"
+        </button>
+        <button
+            type="button"
+            class="button"
+            data-testid="fill-mask-compare"
+            aria-pressed=move || runs.compare.get().to_string()
+            on:click=move |_| runs.toggle_compare()
+        >
+            "Compare with a second text"
+        </button>
     }
 }

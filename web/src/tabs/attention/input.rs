@@ -6,39 +6,39 @@ use leptos::prelude::*;
 use super::Texts;
 use super::options::{Options, change, stack, stack_name};
 use super::text::{Phase, Text};
+use crate::components::run_row::{Example, Examples, RunRow, Undo, is_run_key};
 use crate::format;
 use crate::model::Status;
-
-/// A text worth looking at.
-struct Example {
-    label: &'static str,
-    shows: &'static str,
-    text: &'static str,
-    second: &'static str,
-}
 
 /// The tab's opening example.
 pub const OPENING: &str = "The animal didn't cross the street because it was too tired.";
 
-const EXAMPLES: [Example; 3] = [
-    Example {
-        label: "What is “it”?",
-        shows: "one word changes, and where the next ones read",
-        text: OPENING,
-        second: "The animal didn't cross the street because it was too wide.",
-    },
-    Example {
-        label: "The same words again",
-        shows: "some heads find what stood behind a word before",
-        text: "A red fox saw a grey owl. Then the red fox saw a grey",
-        second: "",
-    },
-    Example {
-        label: "A list",
-        shows: "heads that count on commas and on the first token",
-        text: "Monday, Tuesday, Wednesday, Thursday, Friday,",
-        second: "",
-    },
+/// Texts worth looking at, each with a second one beside it or none.
+const EXAMPLES: [(Example, &str); 3] = [
+    (
+        Example {
+            label: "What is “it”?",
+            shows: "one word changes, and where the next ones read",
+            text: OPENING,
+        },
+        "The animal didn't cross the street because it was too wide.",
+    ),
+    (
+        Example {
+            label: "The same words again",
+            shows: "some heads find what stood behind a word before",
+            text: "A red fox saw a grey owl. Then the red fox saw a grey",
+        },
+        "",
+    ),
+    (
+        Example {
+            label: "A list",
+            shows: "heads that count on commas and on the first token",
+            text: "Monday, Tuesday, Wednesday, Thursday, Friday,",
+        },
+        "",
+    ),
 ];
 
 /// The upper part of the tab.
@@ -65,33 +65,34 @@ pub fn InputPanel(
     let decodes = move || translator().is_some() && options.with(|o| o.to != AttendTo::Own);
     let comparing = RwSignal::new(options.with_untracked(|options| !options.second.is_empty()));
     let undo = RwSignal::new(None::<(String, String)>);
-    let pick = move |example: &'static Example| {
+    let pick = move |i: usize| {
+        let (example, second) = EXAMPLES[i];
         let before = (desk.text.get_untracked(), options.get_untracked().second);
-        if !before.0.trim().is_empty() && EXAMPLES.iter().all(|each| each.text != before.0) {
+        if !before.0.trim().is_empty() && EXAMPLES.iter().all(|(each, _)| each.text != before.0) {
             undo.set(Some(before));
         }
         desk.text.set(example.text.into());
-        comparing.set(!example.second.is_empty());
-        change(desk, |options| options.second = example.second.into());
+        comparing.set(!second.is_empty());
+        change(desk, |options| options.second = second.into());
         texts.start_if_ready();
     };
     let keys = move |event: leptos::ev::KeyboardEvent| {
-        if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
-            event.prevent_default();
+        if is_run_key(&event) {
             texts.start();
         }
     };
-    let examples = EXAMPLES
-        .iter()
-        .map(|example| view! {
-            <li>
-                <button type="button" class="chip" title=example.text on:click=move |_| pick(example)>
-                    <b>{example.label}</b>
-                    <small>{example.shows}</small>
-                </button>
-            </li>
-        })
-        .collect_view();
+    let bring_back = move |()| {
+        if let Some((text, second)) = undo.get_untracked() {
+            desk.text.set(text);
+            comparing.set(!second.is_empty());
+            change(desk, |options| options.second = second);
+            undo.set(None);
+        }
+    };
+    let way_back = Undo {
+        can: Signal::derive(move || undo.with(Option::is_some)),
+        go: Callback::new(bring_back),
+    };
     view! {
         <section class="prompt" aria-label="Text">
             <div class="prompt-top">
@@ -165,26 +166,20 @@ pub fn InputPanel(
                 on:keydown=keys
             ></textarea>
             {move || translator().map(|shape| view! { <StackChoice texts options own=shape.own/> })}
-            <ul class="chips" aria-label="Examples">
-                {examples}
-                <li hidden=move || undo.with(Option::is_none)>
-                    <button
-                        type="button"
-                        class="quiet"
-                        on:click=move |_| {
-                            if let Some((text, second)) = undo.get_untracked() {
-                                desk.text.set(text);
-                                comparing.set(!second.is_empty());
-                                change(desk, |options| options.second = second);
-                                undo.set(None);
-                            }
-                        }
-                    >
-                        "Undo: my text back"
-                    </button>
-                </li>
-            </ul>
-            <RunRow texts/>
+            <Examples
+                tab="attention"
+                items=EXAMPLES.map(|(example, _)| example).to_vec()
+                on_pick=Callback::new(pick)
+                undo=way_back
+            />
+            <RunRow
+                tab="attention"
+                active=Signal::derive(move || texts.first.is_active() || texts.second.is_active())
+                status=Signal::derive(move || in_words(texts.first))
+                on_run=Callback::new(move |()| texts.start())
+                on_stop=Callback::new(move |()| texts.stop())
+                spoken=true
+            />
         </section>
     }
 }
@@ -238,39 +233,6 @@ fn StackChoice(
                 <small class="hint">"This decoder has a recurrent cell in place of attention to what it has written."</small>
             })}
         </p>
-    }
-}
-
-/// Run, Stop and the status line.
-#[component]
-fn RunRow(texts: Texts) -> impl IntoView {
-    let desk = texts.first.desk();
-    let active = Memo::new(move |_| texts.first.is_active() || texts.second.is_active());
-    let label = move || match desk.model.download() {
-        Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
-        None => "Run".into(),
-    };
-    view! {
-        <div class="run-row">
-            <button type="button" class="primary" data-testid="attention-run" disabled=active on:click=move |_| texts.start()>
-                {label}
-            </button>
-            <button
-                type="button"
-                class="button"
-                data-testid="attention-stop"
-                disabled=move || !active.get()
-                on:click=move |_| texts.stop()
-            >
-                "Stop"
-            </button>
-            <span class="status" role="status" data-testid="attention-status">{move || in_words(texts.first)}</span>
-            <span class="keys">
-                <kbd>"Ctrl"</kbd>
-                <kbd>"Enter"</kbd>
-                " runs"
-            </span>
-        </div>
     }
 }
 

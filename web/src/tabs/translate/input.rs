@@ -5,36 +5,35 @@ use leptos::prelude::*;
 use super::pair::Languages;
 use super::run::Runs;
 use super::{OPENING, beams, set, shortlist};
-use crate::format;
+use crate::components::run_row::{Example, Examples, RunRow, Undo, is_run_key};
 use crate::model::{Chosen, Status};
 
-/// A text worth translating.
-struct Example {
-    label: &'static str,
-    shows: &'static str,
-    text: &'static str,
-    from: [&'static str; 2],
-}
-
-const EXAMPLES: [Example; 3] = [
-    Example {
-        label: "A bank",
-        shows: "one word, two meanings: see what the search weighed",
-        text: OPENING,
-        from: ["en", "pt"],
-    },
-    Example {
-        label: "Another order",
-        shows: "adjectives move behind their nouns",
-        text: "The old white house near the green garden was sold.\nNobody knows who bought it.",
-        from: ["en", "pt"],
-    },
-    Example {
-        label: "The other way",
-        shows: "one verb form becomes pronoun and verb",
-        text: "Chegámos tarde porque perdemos o comboio. Amanhã voltaremos mais cedo.",
-        from: ["pt", "en"],
-    },
+/// Texts worth translating, and from which language to which.
+const EXAMPLES: [(Example, [&str; 2]); 3] = [
+    (
+        Example {
+            label: "A bank",
+            shows: "one word, two meanings: see what the search weighed",
+            text: OPENING,
+        },
+        ["en", "pt"],
+    ),
+    (
+        Example {
+            label: "Another order",
+            shows: "adjectives move behind their nouns",
+            text: "The old white house near the green garden was sold.\nNobody knows who bought it.",
+        },
+        ["en", "pt"],
+    ),
+    (
+        Example {
+            label: "The other way",
+            shows: "one verb form becomes pronoun and verb",
+            text: "Chegámos tarde porque perdemos o comboio. Amanhã voltaremos mais cedo.",
+        },
+        ["pt", "en"],
+    ),
 ];
 
 /// The upper part of the tab.
@@ -45,25 +44,25 @@ pub fn InputPanel(
 ) -> impl IntoView {
     let desk = runs.desk;
     let undo = RwSignal::new(None::<String>);
-    let pick = move |example: &'static Example| {
+    let pick = move |i: usize| {
+        let (example, [from, to]) = EXAMPLES[i];
         let before = desk.text.get_untracked();
-        if !before.trim().is_empty() && EXAMPLES.iter().all(|each| each.text != before) {
+        if !before.trim().is_empty() && EXAMPLES.iter().all(|(each, _)| each.text != before) {
             undo.set(Some(before));
         }
-        super::pair::choose(desk, example.from[0], example.from[1]);
+        super::pair::choose(desk, from, to);
         desk.text.set(example.text.into());
     };
-    let examples = EXAMPLES
-        .iter()
-        .map(|example| view! {
-            <li>
-                <button type="button" class="chip" title=example.text on:click=move |_| pick(example)>
-                    <b>{example.label}</b>
-                    <small>{example.shows}</small>
-                </button>
-            </li>
-        })
-        .collect_view();
+    let bring_back = move |()| {
+        if let Some(text) = undo.get_untracked() {
+            desk.text.set(text);
+            undo.set(None);
+        }
+    };
+    let way_back = Undo {
+        can: Signal::derive(move || undo.with(Option::is_some)),
+        go: Callback::new(bring_back),
+    };
     let opened = move || {
         desk.model
             .chosen
@@ -87,8 +86,7 @@ pub fn InputPanel(
                     undo.set(None);
                 }
                 on:keydown=move |event| {
-                    if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
-                        event.prevent_default();
+                    if is_run_key(&event) {
                         runs.start();
                     }
                 }
@@ -100,26 +98,22 @@ pub fn InputPanel(
                     "More language pairs come with the models of the hub: open the folder of a Marian model, such as Helsinki-NLP's opus-mt-en-de, with “Model”."
                 }}
             </p>
-            <ul class="chips" aria-label="Examples">
-                {examples}
-                <li hidden=move || undo.with(Option::is_none)>
-                    <button
-                        type="button"
-                        class="quiet"
-                        data-testid="translate-undo"
-                        on:click=move |_| {
-                            if let Some(text) = undo.get_untracked() {
-                                desk.text.set(text);
-                                undo.set(None);
-                            }
-                        }
-                    >
-                        "Undo: my text back"
-                    </button>
-                </li>
-            </ul>
+            <Examples
+                tab="translate"
+                items=EXAMPLES.map(|(example, _)| example).to_vec()
+                on_pick=Callback::new(pick)
+                undo=way_back
+            />
             <Search runs/>
-            <RunRow runs/>
+            <RunRow
+                tab="translate"
+                active=Signal::derive(move || runs.is_active())
+                status=Signal::derive(move || runs.status())
+                on_run=Callback::new(move |()| runs.start())
+                on_stop=Callback::new(move |()| runs.stop())
+                again=true
+            />
+            <Progress runs/>
         </section>
     }
 }
@@ -172,40 +166,10 @@ fn Search(runs: Runs) -> impl IntoView {
     }
 }
 
-/// Run, Stop and the status line.
+/// How much of the text is done.
 #[component]
-fn RunRow(runs: Runs) -> impl IntoView {
-    let desk = runs.desk;
-    let label = move || match desk.model.download() {
-        Some(bytes) => format!("Run · downloads {} once", format::bytes(bytes)),
-        None => "Run".into(),
-    };
+fn Progress(runs: Runs) -> impl IntoView {
     view! {
-        <div class="run-row">
-            <button
-                type="button"
-                class="primary"
-                data-testid="translate-run"
-                on:click=move |_| runs.start()
-            >
-                {label}
-            </button>
-            <button
-                type="button"
-                class="button"
-                data-testid="translate-stop"
-                disabled=move || !runs.is_active()
-                on:click=move |_| runs.stop()
-            >
-                "Stop"
-            </button>
-            <span class="status" data-testid="translate-status">{move || runs.status()}</span>
-            <span class="keys">
-                <kbd>"Ctrl"</kbd>
-                <kbd>"Enter"</kbd>
-                " runs"
-            </span>
-        </div>
         <progress
             class="translate-progress"
             aria-label="Translating"
