@@ -8,6 +8,8 @@ use futures::executor::block_on;
 use glassformer_engine::tasks::translation::{
     BeamNode, Decoding, Fate, Hypothesis, Search, SearchStep, TranslateSettings, forced_scores,
 };
+use glassformer_engine::text::SpecialTokens;
+use glassformer_engine::{Cancel, Files, MemorySource, Source};
 use glassformer_graph::{ExecError, Input, NodeId, Precision, Role, Run, Stack};
 use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
@@ -272,4 +274,108 @@ fn nothing_is_written_before_something_is_read() {
         });
         assert_eq!(refused, Err(ExecError::NoSource), "{target:?}");
     }
+}
+
+#[derive(Deserialize)]
+struct Hub {
+    texts: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    text: String,
+    ids: Vec<u32>,
+    beams: u32,
+    target: String,
+}
+
+/// The files of the hub's checkpoint, some of them replaced; `weights` is the file that is called
+/// `pytorch_model.bin`.
+fn hub(weights: &str, replaced: &[(&str, Vec<u8>)]) -> Vec<Box<dyn Source>> {
+    let names = [
+        "config.json",
+        "generation_config.json",
+        "source.spm",
+        "target.spm",
+        "vocab.json",
+    ];
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
+    files.push(("pytorch_model.bin", weights));
+    let source = |(name, file): (&str, &str)| {
+        let given = replaced.iter().find(|(replaced, _)| *replaced == name);
+        let read = || std::fs::read(golden::path("marian/hub").join(file)).unwrap();
+        let bytes = given.map_or_else(read, |(_, bytes)| bytes.clone());
+        let name = name.into();
+        Box::new(MemorySource { name, bytes }) as Box<dyn Source>
+    };
+    files.into_iter().map(source).collect()
+}
+
+#[test]
+fn folders_of_the_hub_translate_as_pytorch() {
+    let expected: Hub = golden::json("marian/hub.json");
+    assert_eq!(expected.texts.len(), 14);
+    for target in targets("folders_of_the_hub_translate_as_pytorch") {
+        for weights in ["pytorch_model.bin", "before-1.6.bin"] {
+            let mut model = Runner::load(hub(weights, &[]), target);
+            let tokenizer = model.loaded.tokenizer.clone();
+            let end = model.loaded.translation.as_ref().unwrap().rules.end;
+            for told in &expected.texts {
+                let at = format!("{target:?}, {weights}, {} beams: {}", told.beams, told.text);
+                let mut ids = tokenizer.encode(&told.text, SpecialTokens::Parse).unwrap();
+                ids.push(end);
+                assert_eq!(ids, told.ids, "{at}");
+                let settings = TranslateSettings {
+                    beams: told.beams,
+                    ..TranslateSettings::default()
+                };
+                let (found, _) = search(&mut model, settings, &ids, &[]);
+                let ids: Vec<u32> = found[0].words.iter().map(|word| word.id).collect();
+                assert_eq!(tokenizer.decode(&ids), told.target, "{at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_folders_are_refused() {
+    let refused = |replaced: &[(&str, Vec<u8>)]| {
+        let files = Files::new(hub("pytorch_model.bin", replaced)).unwrap();
+        let mut exec = Target::Cpu(Precision::Exact).executor();
+        let (mut silent, never) = (|_, _, _| {}, Cancel::default());
+        let loading = files.load(exec.as_mut(), 64, &mut silent, &never);
+        block_on(loading).err().unwrap().sentence()
+    };
+    let file = |name: &str| std::fs::read(golden::path("marian/hub").join(name)).unwrap();
+    let half = |name: &str| {
+        let bytes = file(name);
+        bytes[..bytes.len() / 2].to_vec()
+    };
+    for (name, said) in [
+        ("pytorch_model.bin", "incomplete or damaged"),
+        ("vocab.json", "vocabulary (vocab.json) cannot be read"),
+        ("source.spm", "vocabulary cannot be read"),
+    ] {
+        let sentence = refused(&[(name, half(name))]);
+        assert!(sentence.contains(said), "{name}: {sentence}");
+    }
+    // A token fewer, and one more.
+    let vocabulary = String::from_utf8(file("vocab.json")).unwrap();
+    let fewer = vocabulary.replace(",\n\"<pad>\": 287", "");
+    let more = vocabulary.replace("\n}", ",\n\"<more>\": 288\n}");
+    let other = vocabulary
+        .replace("\"</s>\": 0", "\"</s>\": 1")
+        .replace("\"<unk>\": 1", "\"<unk>\": 0");
+    for wrong in [fewer, more, other] {
+        assert_ne!(wrong, vocabulary);
+        let sentence = refused(&[("vocab.json", wrong.into_bytes())]);
+        assert!(sentence.contains("belong together"), "{sentence}");
+    }
+    // A program that would run something.
+    let evil = [
+        &file("before-1.6.bin")[..15],
+        b"\x80\x02M\xe9\x03.\x80\x02}.\x80\x02cposix\nsystem\n.",
+    ];
+    let sentence = refused(&[("pytorch_model.bin", evil.concat())]);
+    assert!(sentence.contains("posix.system"), "{sentence}");
 }

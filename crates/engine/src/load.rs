@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Encoding, Executor, Model, Role, Stack};
+use glassformer_graph::{Encoding, ExecError, Executor, Model, Role, Stack};
 use glassformer_models::{Blueprint, bind_weights, registry};
 use glassformer_tasks::attention::Layout;
 use glassformer_tasks::translation::{self, TranslationRules};
@@ -15,6 +15,7 @@ use self::sinks::{GgufSink, HeaderSink, WeightSink};
 use crate::protocol::{Origin, TranslatorShape};
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
 
+mod folder;
 mod marian;
 mod pictures;
 #[cfg(not(target_arch = "wasm32"))]
@@ -124,20 +125,16 @@ impl Files {
             .filter(|source| is_gguf(source.name()))
             .count();
         let problem = if files.0.is_empty() {
-            "The folder is empty."
+            Some("The folder is empty.")
         } else if ggufs > 1 {
-            "Several .gguf files were opened; open one of them."
-        } else if files.find("config.json").is_none() {
-            "This is no model: open a .gguf file, or a folder with config.json, tokenizer.json \
-             and .safetensors files."
-        } else if files.weights().next().is_none() {
-            "The folder has a config.json but no weights: no .safetensors file is in it."
-        } else if files.find("tokenizer.json").is_none() && files.find(PREPROCESSOR).is_none() {
-            "The folder has no tokenizer.json, so text cannot be turned into tokens."
+            Some("Several .gguf files were opened; open one of them.")
         } else {
-            return Ok(files);
+            files.folder_problem()
         };
-        Err(EngineError::NotAModel(problem.into()))
+        match problem {
+            Some(problem) => Err(EngineError::NotAModel(problem.into())),
+            None => Ok(files),
+        }
     }
 
     /// Bytes of all files, as far as that is certain.
@@ -203,36 +200,32 @@ impl Files {
         context: usize,
         mut reader: Reader<'_>,
     ) -> Result<Loaded> {
-        let missing = |name: &str| EngineError::NotAModel(format!("{name} is missing."));
-        let small = |name: &'static str| self.find(name).ok_or_else(|| missing(name));
-        let config = reader.whole(small("config.json")?, MAX_CONFIG).await?;
-        let tokenizer = self
-            .some(&mut reader, "tokenizer.json", MAX_TOKENIZER)
-            .await?;
-        let settings = self
-            .some(&mut reader, "tokenizer_config.json", MAX_CONFIG)
-            .await?;
-        let tokenizer = match tokenizer {
-            Some(tokenizer) => Tokenizer::from_json(&tokenizer, settings.as_deref())?,
-            None => Tokenizer::none(),
-        };
+        let config = self.config(&mut reader).await?;
+        let tokenizer = self.tokenizer(&mut reader).await?;
         let preprocessor = self.some(&mut reader, PREPROCESSOR, MAX_CONFIG).await?;
         let pictures = Pictures::read(&config, preprocessor.as_deref())?;
 
-        let shards = self.shards(&mut reader).await?;
-        let mut headers = Vec::new();
+        let torch = self.torch(&mut reader).await?;
+        let shards = match torch {
+            Some(_) => Vec::new(),
+            None => self.shards(&mut reader).await?,
+        };
+        let mut tensors: Vec<TensorInfo> = torch.iter().flat_map(|t| t.tensors.clone()).collect();
         for shard in &shards {
-            headers.push(reader.header(*shard).await?);
+            tensors.extend(reader.header(*shard).await?.tensors);
         }
-        let tensors: Vec<TensorInfo> = headers.into_iter().flat_map(|h| h.tensors).collect();
         let mut blueprint = registry::from_config(&config, &tensors, context)?;
-        check_vocabulary(&tokenizer, &blueprint)?;
+        self.check_tokenizer(&tokenizer, &blueprint)?;
         let binding = bind_weights(&blueprint, &tensors)?;
         let model = Rc::new(std::mem::take(&mut blueprint.model));
         exec.load(Rc::clone(&model), &binding.encodings)?;
 
-        let total = shards.iter().map(|shard| shard.len()).sum();
-        (reader.done, reader.total) = (0, total);
+        if let Some(torch) = torch {
+            torch.write(exec, &binding.weights, &mut reader).await?;
+        } else {
+            let total = shards.iter().map(|shard| shard.len()).sum();
+            (reader.done, reader.total) = (0, total);
+        }
         for shard in shards {
             let mut sink = WeightSink::new(&mut *exec, Some(&binding));
             reader.stream(shard, &mut sink).await?;
@@ -400,6 +393,11 @@ impl Reader<'_> {
     async fn counted(&mut self, source: &dyn Source, most: u64) -> Result<Vec<u8>> {
         let mut stream = source.open(self.cancel).await?;
         let mut bytes = Vec::new();
+        // A file as large as it says, or a little more; what it says may be wrong.
+        let room = usize::try_from(source.len().unwrap_or(0).min(most)).unwrap_or(0);
+        bytes
+            .try_reserve_exact(room)
+            .map_err(|_| ExecError::OutOfMemory { bytes: room })?;
         while let Some(chunk) = stream.next().await? {
             self.done += chunk.len() as u64;
             bytes.extend(chunk);
@@ -449,6 +447,15 @@ impl Reader<'_> {
         (self.progress)(self.done, self.total, stream.origin());
         self.notice = stream.notice().or(self.notice.take());
         Ok(())
+    }
+
+    /// Lets waiting messages in from time to time.
+    async fn breathe(&mut self) -> Result<()> {
+        if self.paused.elapsed() > PAUSE {
+            yield_now().await;
+            self.paused = Instant::now();
+        }
+        self.cancel.check()
     }
 
     async fn pause(&mut self, stream: &dyn ByteStream) -> Result<()> {

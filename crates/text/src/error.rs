@@ -94,6 +94,12 @@ pub enum TextError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A `vocab.json` that cannot be used.
+    #[error("the vocabulary (vocab.json) cannot be read: {reason}")]
+    Vocabulary {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A text could not be encoded.
     #[error("the text could not be turned into tokens: {reason}")]
     Encode {

@@ -124,6 +124,7 @@ impl Tokenizer {
             add_bos: vocabulary.add_bos,
             add_eos: vocabulary.add_eos,
             chat_template: vocabulary.chat_template,
+            lexicon: None,
         }))
     }
 }

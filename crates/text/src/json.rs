@@ -165,6 +165,7 @@ impl Tokenizer {
             add_bos,
             add_eos,
             chat_template: config.chat_template.and_then(ChatTemplates::preferred),
+            lexicon: None,
         }))
     }
 }

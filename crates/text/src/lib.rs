@@ -1,7 +1,7 @@
 //! Text to token ids and back.
 //!
-//! A [`Tokenizer`] is made from the vocabulary in a GGUF file's metadata, from a `tokenizer.json` or from a SentencePiece
-//! model. It encodes through
+//! A [`Tokenizer`] is made from the vocabulary in a GGUF file's metadata, from a `tokenizer.json`, from a SentencePiece
+//! model, or from that and the `vocab.json` of MarianMT. It encodes through
 //! the `tokenizers` crate, decodes whole sequences or one token at a time ([`TextStream`]), and renders the model's chat
 //! template ([`Tokenizer::chat`]). [`StopStrings`] ends a generated text at a given string.
 //!
@@ -12,6 +12,7 @@ mod chat;
 mod error;
 mod gguf;
 mod json;
+mod lexicon;
 mod pieces;
 mod pretokenizer;
 mod spm;

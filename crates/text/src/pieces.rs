@@ -28,6 +28,8 @@ impl Tokenizer {
     /// The text cannot be encoded.
     pub fn pieces(&self, first: &str, second: Option<&str>) -> Result<Vec<Piece>, TextError> {
         let library = self.library();
+        let (language, first) = self.language(first);
+        let before = language.map_or(0, |(_, bytes)| bytes);
         let encoding = match second {
             Some(second) => library.encode((first, second), true),
             None => library.encode(first, true),
@@ -38,11 +40,12 @@ impl Tokenizer {
         let sentences = encoding.get_sequence_ids();
         let pieces = encoding.get_ids().iter().enumerate().map(|(i, &id)| {
             let (start, end) = encoding.get_offsets()[i];
+            let moved = if sentences[i] == Some(0) { before } else { 0 };
             Piece {
-                id,
+                id: self.own_id(id, &encoding.get_tokens()[i]),
                 type_id: encoding.get_type_ids()[i],
                 sentence: sentences[i],
-                span: start..end,
+                span: start + moved..end + moved,
                 word: encoding.get_word_ids()[i],
             }
         });
@@ -56,7 +59,15 @@ impl Tokenizer {
             })
         };
         let [begin, end] = self.added_around().map(around);
-        Ok(begin.into_iter().chain(pieces).chain(end).collect())
+        let language = language.map(|(id, bytes)| Piece {
+            id,
+            type_id: 0,
+            sentence: Some(0),
+            span: 0..bytes,
+            word: None,
+        });
+        let before = begin.into_iter().chain(language);
+        Ok(before.chain(pieces).chain(end).collect())
     }
 
     /// The token behind which a word is to be found, where the model has one.

@@ -85,6 +85,11 @@ impl Tokenizer {
     /// # Errors
     /// If the file is damaged, or a model of a kind that is not supported.
     pub fn from_spm(bytes: &[u8]) -> Result<Self, TextError> {
+        Ok(Self::assemble(Self::parts_of_spm(bytes)?))
+    }
+
+    /// What a SentencePiece model says of itself.
+    pub(crate) fn parts_of_spm(bytes: &[u8]) -> Result<Parts, TextError> {
         let refused = |reason| TextError::SentencePiece { reason };
         let model = ModelProto::decode(bytes)
             .map_err(|_| refused("it is damaged, or no SentencePiece model"))?;
@@ -157,7 +162,7 @@ impl Tokenizer {
         library.with_pre_tokenizer(Some(Metaspace::new(SPACE, prefix, true)));
         let decoder: DecoderWrapper = Metaspace::new(SPACE, prefix, true).into();
         library.with_decoder(Some(decoder));
-        Ok(Self::assemble(Parts {
+        Ok(Parts {
             library,
             decoding: Decoding::Library,
             size,
@@ -172,7 +177,8 @@ impl Tokenizer {
             add_bos: false,
             add_eos: eos.is_some(),
             chat_template: None,
-        }))
+            lexicon: None,
+        })
     }
 }
 
@@ -207,5 +213,7 @@ fn check_charsmap(map: &[u8]) -> Option<()> {
     Some(())
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

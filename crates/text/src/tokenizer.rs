@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::chat::{self, TemplateContext};
+use crate::lexicon::Lexicon;
 use crate::{Message, TextError, TextStream, bytes};
 
 /// Control tokens that end a turn or a text, whatever the metadata says about the end token.
@@ -72,6 +73,8 @@ pub(crate) struct Parts {
     pub add_bos: bool,
     pub add_eos: bool,
     pub chat_template: Option<String>,
+    /// The numbers of what the library cuts a text into, where they are not the library's.
+    pub lexicon: Option<Lexicon>,
 }
 
 #[derive(Debug)]
@@ -83,11 +86,12 @@ struct Inner {
 impl Tokenizer {
     pub(crate) fn assemble(parts: Parts) -> Self {
         let mut end_ids: Vec<u32> = parts.special.eos.into_iter().collect();
-        for id in TURN_ENDS
-            .iter()
-            .filter_map(|name| parts.library.token_to_id(name))
-        {
-            if parts.hidden.binary_search(&id).is_ok() && !end_ids.contains(&id) {
+        let named = |name: &&str| parts.library.token_to_id(name);
+        for id in TURN_ENDS.iter().filter_map(named) {
+            if parts.lexicon.is_none()
+                && parts.hidden.binary_search(&id).is_ok()
+                && !end_ids.contains(&id)
+            {
                 end_ids.push(id);
             }
         }
@@ -131,15 +135,33 @@ impl Tokenizer {
         add_special_tokens: bool,
         ids: &mut Vec<u32>,
     ) -> Result<(), TextError> {
-        let encoding = self
-            .parts()
-            .library
-            .encode_fast(text, add_special_tokens)
-            .map_err(|error| TextError::Encode {
-                reason: error.to_string(),
-            })?;
-        ids.extend_from_slice(encoding.get_ids());
+        let Parts {
+            library, lexicon, ..
+        } = self.parts();
+        let refused = |error: tokenizers::Error| TextError::Encode {
+            reason: error.to_string(),
+        };
+        let Some(lexicon) = lexicon else {
+            let encoding = library
+                .encode_fast(text, add_special_tokens)
+                .map_err(refused)?;
+            ids.extend_from_slice(encoding.get_ids());
+            return Ok(());
+        };
+        // What is fast leaves the pieces out.
+        let (language, text) = lexicon.language(text);
+        let encoding = library.encode(text, add_special_tokens).map_err(refused)?;
+        ids.extend(language.map(|(id, _)| id));
+        ids.extend(encoding.get_tokens().iter().map(|piece| lexicon.id(piece)));
         Ok(())
+    }
+
+    /// The token of a language before a text, its bytes there, and the text behind it.
+    pub(crate) fn language<'t>(&self, text: &'t str) -> (Option<(u32, usize)>, &'t str) {
+        match &self.parts().lexicon {
+            Some(lexicon) => lexicon.language(text),
+            None => (None, text),
+        }
     }
 
     /// Number of tokens.
@@ -165,7 +187,7 @@ impl Tokenizer {
     /// One token shown on its own: spaces kept, control tokens by name, bytes that are no whole character as `<0xE2>`.
     /// Empty for an id outside the vocabulary.
     pub fn token_text(&self, id: u32) -> String {
-        let Some(token) = self.parts().library.id_to_token(id) else {
+        let Some(token) = self.token(id) else {
             return String::new();
         };
         if self.is_special(id) || self.parts().literal.binary_search(&id).is_ok() {
@@ -199,10 +221,29 @@ impl Tokenizer {
             }
             Decoding::Library => {
                 let told = ids.iter().copied().filter(|&id| !self.is_special(id));
+                if let Some(lexicon) = &self.parts().lexicon {
+                    return lexicon.decode(told);
+                }
                 let told: Vec<u32> = told.collect();
                 let decoded = self.parts().library.decode(&told, true);
                 decoded.unwrap_or_else(|_| told.iter().map(|&id| self.token_text(id)).collect())
             }
+        }
+    }
+
+    /// A token as its vocabulary has it.
+    fn token(&self, id: u32) -> Option<String> {
+        match &self.parts().lexicon {
+            Some(lexicon) => lexicon.token(id).map(str::to_owned),
+            None => self.parts().library.id_to_token(id),
+        }
+    }
+
+    /// The vocabulary's number of what the library cut out of a text.
+    pub(crate) fn own_id(&self, id: u32, piece: &str) -> u32 {
+        match &self.parts().lexicon {
+            Some(lexicon) => lexicon.id(piece),
+            None => id,
         }
     }
 
@@ -232,7 +273,7 @@ impl Tokenizer {
         if self.is_special(id) {
             return;
         }
-        if let Some(token) = self.parts().library.id_to_token(id) {
+        if let Some(token) = self.token(id) {
             if self.parts().literal.binary_search(&id).is_ok() {
                 out.extend_from_slice(token.as_bytes());
             } else {
@@ -262,7 +303,7 @@ impl Tokenizer {
         add_generation_prompt: bool,
     ) -> Result<String, TextError> {
         let source = self.chat_template().ok_or(TextError::NoChatTemplate)?;
-        let name = |id: Option<u32>| id.and_then(|id| self.parts().library.id_to_token(id));
+        let name = |id: Option<u32>| id.and_then(|id| self.token(id));
         let special = self.parts().special;
         chat::render(
             source,

@@ -21,6 +21,19 @@ pub enum WeightsError {
     /// A file that should be a shortlist.
     #[error("The shortlist cannot be read: {0}.")]
     Shortlist(&'static str),
+    /// A checkpoint of PyTorch that holds more than tensors, or less.
+    #[error("This PyTorch file cannot be read: {0}.")]
+    Torch(&'static str),
+    /// A checkpoint of PyTorch that names something else than tensors.
+    #[error(
+        "This PyTorch file asks for {0}, which is no tensor: such files may run anything, so it is not read."
+    )]
+    TorchName(String),
+    /// A tensor whose elements do not lie in the order of its axes.
+    #[error(
+        "The tensor `{0}` of this PyTorch file is stored in another order than its shape says."
+    )]
+    TorchOrder(String),
     /// A GGUF file written for big-endian machines.
     #[error("This GGUF file is big-endian; only little-endian files can be read.")]
     BigEndian,

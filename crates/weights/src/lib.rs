@@ -7,7 +7,8 @@
 //! stays within a small multiple of the bytes received, whatever the file claims about itself.
 //!
 //! Marian's files end with what they begin with elsewhere, and are small: [`MarianFile`] reads them as
-//! a whole, and [`Shortlist`] what comes with them.
+//! a whole, and [`Shortlist`] what comes with them. [`TorchFile`] reads PyTorch's own files as a whole,
+//! for tensors only.
 //!
 //! Tensors keep the encoding they have in the file; [`dequantize`] is the reference decoding.
 
@@ -25,6 +26,7 @@ mod safetensors;
 mod shards;
 mod shortlist;
 mod stream;
+mod torch;
 
 pub use dequantize::{bf16_to_f32, dequantize, f16_to_f32};
 pub use error::WeightsError;
@@ -37,3 +39,4 @@ pub use quantize::quantize_q8_0;
 pub use shards::shard_index;
 pub use shortlist::Shortlist;
 pub use stream::{FileStream, Sink};
+pub use torch::TorchFile;

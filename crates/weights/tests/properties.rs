@@ -6,7 +6,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use glassformer_weights::{FileStream, Header, Sink, WeightsError, shard_index};
+use glassformer_weights::{FileStream, Header, Sink, TorchFile, WeightsError, shard_index};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use support::{Gguf, bytes, read, safetensors, string};
@@ -267,6 +267,92 @@ proptest! {
             prop_assert_eq!(sink.data, data);
         }
     }
+}
+
+/// Bytes that a PyTorch file may hold in memory for each of its own: an instruction of one byte makes
+/// a list.
+const PER_BYTE: usize = 200;
+
+/// Reads a PyTorch file and checks the bound on memory.
+fn read_torch(file: &[u8]) -> Result<TorchFile, WeightsError> {
+    let (result, peak) = peak_of(|| TorchFile::read(file));
+    let most = (16 << 10) + PER_BYTE * file.len();
+    assert!(peak <= most, "{peak} bytes held for {}", file.len());
+    result
+}
+
+const TORCH: [&[u8]; 2] = [
+    include_bytes!("data/torch.bin"),
+    include_bytes!("data/torch-before-1.6.bin"),
+];
+
+proptest! {
+    #[test]
+    fn changed_files_of_pytorch(
+        which in 0..2usize,
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 1..20),
+        cut in any::<Index>(),
+    ) {
+        let mut file = TORCH[which].to_vec();
+        for (at, byte) in changes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        if let Ok(read) = read_torch(&file) {
+            for tensor in read.tensors {
+                prop_assert!(tensor.end() <= file.len() as u64);
+            }
+        }
+        let _ = read_torch(&file[..cut.index(file.len())]);
+    }
+
+    #[test]
+    fn any_program_of_pytorch(
+        program in prop::collection::vec(
+            prop::sample::select(b"\x80\x02(N\x88K\x01M\x8aX\0\x8cc\x93)]t\x85\x86\x87}suaeqr\x94hjQRb.".to_vec()),
+            0..400,
+        ),
+    ) {
+        let start = &TORCH[1][..15];
+        let file = [start, b"\x80\x02M\xe9\x03.\x80\x02}.", &program, b".\x80\x02]."].concat();
+        let _ = read_torch(&file);
+    }
+}
+
+/// One instruction that takes as much memory as possible, over and over; and one name for many tensors.
+#[test]
+fn the_most_expensive_programs() {
+    for code in [
+        &b"]"[..],
+        b"}",
+        b"(",
+        b"N\x94",
+        b")\x85",
+        b"X\x01\0\0\0a",
+        b"](t",
+    ] {
+        let file = [&TORCH[1][..15], b"K\x01.}.", &code.repeat(100_000), b"."].concat();
+        let _ = read_torch(&file);
+    }
+    let name = [
+        b"X",
+        &100_000u32.to_le_bytes()[..],
+        &[b'a'; 100_000],
+        b"q\0",
+    ]
+    .concat();
+    let pairs = b"h\0K\x01".repeat(100_000);
+    let file = [
+        &TORCH[1][..15],
+        b"K\x01.}.",
+        &name,
+        b"}(",
+        &pairs,
+        b"u.",
+        b"].",
+    ]
+    .concat();
+    assert!(read_torch(&file).is_err());
 }
 
 /// Headers whose contents take as much memory per byte as possible.

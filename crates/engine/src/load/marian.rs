@@ -21,8 +21,11 @@ const MAX_VOCABULARY: u64 = 64 << 20;
 const MAX_SHORTLIST: u64 = 256 << 20;
 
 impl Files {
-    /// The model, if these are the files of a student.
+    /// The model, if these are the files of a student, which has no `config.json`.
     pub(super) fn marian(&self) -> Option<&dyn Source> {
+        if self.find("config.json").is_some() {
+            return None;
+        }
         self.ending(".bin", |name| {
             !is_shortlist(name) && name != "pytorch_model.bin"
         })

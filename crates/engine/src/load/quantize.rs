@@ -64,6 +64,11 @@ impl Files {
                            can be rounded to 8 bits, and this is one file.";
             return Err(EngineError::NotAModel(problem.into()));
         }
+        if self.weights().next().is_none() {
+            let problem = "Only weights in .safetensors files can be rounded to 8 bits, and this \
+                           folder has none.";
+            return Err(EngineError::NotAModel(problem.into()));
+        }
         let config = self.text(&mut reader, "config.json", MAX_CONFIG).await?;
         let mut others = Vec::new();
         for (file, key, most) in [

@@ -4,33 +4,9 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::check_charsmap;
-use super::proto::{ModelProto, Normalizer, Piece, kind};
+use super::proto::{ModelProto, Normalizer};
+use super::testing::{WORDS, model};
 use crate::{SpecialTokens, Tokenizer};
-
-fn model(words: &[(&str, f32)]) -> ModelProto {
-    let piece = |text: &str, score: f32, kind: i32| Piece {
-        piece: Some(text.into()),
-        score: Some(score),
-        kind: Some(kind),
-    };
-    let mut pieces = vec![
-        piece("</s>", 0.0, kind::CONTROL),
-        piece("<unk>", 0.0, kind::UNKNOWN),
-    ];
-    pieces.extend(words.iter().map(|(w, s)| piece(w, *s, kind::NORMAL)));
-    ModelProto {
-        pieces,
-        ..ModelProto::default()
-    }
-}
-
-const WORDS: [(&str, f32); 5] = [
-    ("\u{2581}", -3.0),
-    ("\u{2581}the", -1.0),
-    ("s", -2.0),
-    ("/", -4.0),
-    ("\u{2581}a", -1.5),
-];
 
 #[test]
 fn text_becomes_pieces_and_comes_back() {
