@@ -307,6 +307,7 @@ impl Engine {
         Ok(AttentionSummary {
             tokens: ready.tokens(&encoded.shown),
             second: encoded.second.map(|at| at as u32),
+            to_source: encoded.stack == Some(Stack::Cross),
             of: encoded.of as u32,
             more: encoded.more,
             shape: text.layout().into(),

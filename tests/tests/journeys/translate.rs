@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use super::{Journey, LONG, SHORT};
 
+/// Long enough for a load and a sentence on the software adapter, beside other journeys.
+const SLOW: Duration = Duration::from_secs(240);
+
 const OPENING: &str = "The bank is by the river.";
 const TRANSLATED: &str = "A margem está junto ao rio.";
 
@@ -347,5 +350,77 @@ fn long_texts_stream_and_stop_and_nothing_typed_is_lost() {
         journey.string("document.querySelector('[data-testid=translate-beams]').value"),
         "4"
     );
+    journey.expect_quiet();
+}
+
+#[test]
+fn the_gpu_translates_as_the_cpu_does() {
+    let name = "the_gpu_translates_as_the_cpu_does";
+    let fragment = "tab=translate&backend=webgpu&precision=exact";
+    let Some(mut journey) = Journey::begin_gpu(name, fragment) else {
+        return;
+    };
+    journey.page.click("translate-run").unwrap();
+    journey.translated(SLOW);
+    let badge = "(b => b.dataset.backend + ' ' + b.dataset.precision)\
+                 (document.querySelector('[data-testid=backend-badge]'))";
+    assert_eq!(journey.string(badge), "webgpu exact");
+    assert_eq!(journey.translation(), TRANSLATED);
+    let expected = natively(&journey, "enpt", OPENING, None).remove(0);
+    journey.assert_tree(&expected);
+    journey.assert_alignment(&expected.alternatives[0].alignment);
+
+    // The other direction is another model on the same device.
+    journey.page.click("translate-swap").unwrap();
+    let text = "O banco fica junto ao rio.";
+    journey.page.paste("translate-input", text).unwrap();
+    journey.page.click("translate-run").unwrap();
+    journey.translated(SLOW);
+    let expected = natively(&journey, "pten", text, None).remove(0);
+    assert_eq!(journey.translation(), expected.alternatives[0].target);
+    journey.expect_quiet();
+}
+
+#[test]
+fn the_encoder_and_the_decoder_are_looked_at() {
+    let name = "the_encoder_and_the_decoder_are_looked_at";
+    let fragment = "tab=attention&model=enpt&backend=cpu&layer=1&head=0";
+    let Some(mut journey) = Journey::begin(name, fragment) else {
+        return;
+    };
+    journey.page.fill("attention-input", OPENING).unwrap();
+    journey.page.click("attention-run").unwrap();
+    let tokens = "document.querySelectorAll('[data-testid=attention-tokens] li').length";
+    journey.wait(&format!("{tokens} === 8"), LONG);
+    // The encoder at "bank": a row of weights that sum to one.
+    let row = |from: usize| {
+        format!(
+            "[...document.querySelectorAll('[data-testid=attention-cell][data-from=\"{from}\"]')]\
+             .map(c => Number(c.dataset.weight))"
+        )
+    };
+    journey.wait(&format!("{}.length === 8", row(1)), LONG);
+    let sum = format!("{}.reduce((a, b) => a + b, 0)", row(1));
+    let sum = journey.page.evaluate(&sum).unwrap().as_f64().unwrap();
+    assert!((sum - 1.0).abs() < 1e-3, "{sum}");
+    journey.picture("attention-encoder");
+
+    // The decoder over the source: "margem" reads "bank", as the alignment says.
+    journey.choose_value("attention-stack", "cross");
+    journey.wait(&format!("{tokens} === 16"), LONG);
+    journey.wait("location.hash.includes('stack=cross')", SHORT);
+    let link = "tab=attention&model=enpt&backend=cpu&stack=cross&layer=1&head=0&run=1&text=";
+    journey.open(&format!("{link}{}", OPENING.replace(' ', "%20")));
+    let expected = natively(&journey, "enpt", OPENING, None).remove(0);
+    let expected = f64::from(expected.alternatives[0].alignment[1][1]);
+    let cell = "document.querySelector('[data-testid=attention-cell][data-layer=\"1\"][data-from=\"1\"][data-to=\"9\"]')";
+    journey.wait(
+        &format!("Math.abs(Number({cell}?.dataset.weight) - {expected}) < 1e-3"),
+        LONG,
+    );
+    // What the translation does not read has no numbers.
+    let cells = journey.values("attention-cell", "weight");
+    assert_eq!(cells.len(), 64);
+    journey.picture("attention-cross");
     journey.expect_quiet();
 }

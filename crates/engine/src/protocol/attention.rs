@@ -62,6 +62,9 @@ pub struct AttentionSummary {
     pub tokens: Vec<PromptToken>,
     /// Index of the first token of the second sentence, if there are two.
     pub second: Option<u32>,
+    /// Whether the second is the source that the first, a translation, reads; it reads nothing itself.
+    #[serde(default)]
+    pub to_source: bool,
     /// Tokens the text has; more than `tokens` where it was cut.
     pub of: u32,
     /// Whether the text is so long that it was not even counted to its end.

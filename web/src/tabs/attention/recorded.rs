@@ -53,6 +53,7 @@ pub fn load() -> Option<Recorded> {
             .map(|((text, id), special)| PromptToken { id, text, special })
             .collect(),
         second: None,
+        to_source: false,
         of: n as u32,
         more: false,
         shape: recording.shape,

@@ -45,7 +45,9 @@ fn table(chosen: &Chosen, derived: bool) -> String {
         return String::new();
     };
     let (labels, n) = (&chosen.shown.labels, chosen.shown.n());
-    let causal = chosen.shown.summary.shape.causal;
+    let shown = &chosen.shown;
+    let readers = shown.readers();
+    let columns = shown.read_by(n.saturating_sub(1));
     let (layer, head, what) = match of {
         MapOf::Head { layer, head } => (
             *layer,
@@ -72,7 +74,11 @@ fn table(chosen: &Chosen, derived: bool) -> String {
             html,
             "<table><caption>{what}: rows look at columns</caption><thead><tr><th></th>"
         );
-        for (j, label) in labels.iter().enumerate() {
+        for (j, label) in labels
+            .iter()
+            .enumerate()
+            .filter(|(j, _)| columns.contains(j))
+        {
             let _ = write!(
                 html,
                 "<th scope=\"col\">{} <small>{j}</small></th>",
@@ -80,13 +86,13 @@ fn table(chosen: &Chosen, derived: bool) -> String {
             );
         }
         html.push_str("</tr></thead><tbody>");
-        for (i, label) in labels.iter().enumerate() {
+        for (i, label) in labels.iter().enumerate().take(readers) {
             let _ = write!(
                 html,
                 "<tr><th scope=\"row\">{} <small>{i}</small></th>",
                 escape(label)
             );
-            for j in 0..if causal { i + 1 } else { n } {
+            for j in shown.read_by(i) {
                 let _ = write!(html, "{}{:.4}</td>", cell(i, j), map[i * n + j]);
             }
             html.push_str("</tr>");
@@ -96,13 +102,13 @@ fn table(chosen: &Chosen, derived: bool) -> String {
             html,
             "<table><caption>{what}: the {LARGEST} largest weights of each row</caption><tbody>"
         );
-        for (i, label) in labels.iter().enumerate() {
+        for (i, label) in labels.iter().enumerate().take(readers) {
             let _ = write!(
                 html,
                 "<tr><th scope=\"row\">{} <small>{i}</small></th>",
                 escape(label)
             );
-            let mut row: Vec<usize> = (0..if causal { i + 1 } else { n }).collect();
+            let mut row: Vec<usize> = shown.read_by(i).collect();
             row.sort_by(|a, b| map[i * n + b].total_cmp(&map[i * n + a]));
             for &j in row.iter().take(LARGEST) {
                 let label = escape(&labels[j]);

@@ -117,6 +117,27 @@ impl Shown {
         }
     }
 
+    /// Tokens that read, and those that may be read by one of them: of a translation's decoder only the
+    /// source.
+    pub fn readers(&self) -> usize {
+        self.source().unwrap_or(self.n())
+    }
+
+    /// See [`Self::readers`].
+    pub fn read_by(&self, from: usize) -> std::ops::Range<usize> {
+        let end = if self.summary.shape.causal {
+            from + 1
+        } else {
+            self.n()
+        };
+        self.source().unwrap_or(0)..end
+    }
+
+    fn source(&self) -> Option<usize> {
+        let second = self.summary.second.filter(|_| self.summary.to_source);
+        second.map(|at| at as usize)
+    }
+
     /// How many tokens.
     pub fn n(&self) -> usize {
         self.labels.len()

@@ -126,7 +126,9 @@ fn Sentence(runs: Runs, side: Side, shown: Shown) -> impl IntoView {
     });
     let first = index == 0;
     let word = |(at, word): (usize, &Word)| {
-        let tabindex = if first && at == 0 { "0" } else { "-1" };
+        // One button among plain text: readers hear words, not a button for each.
+        let is_current = first && at == 0;
+        let tabindex = if is_current { "0" } else { "-1" };
         let step = (side == Side::Target).then(|| {
             let sum = words::log_prob(shown.found(), word);
             surprise::step(surprise::bits(sum as f32))
@@ -148,7 +150,7 @@ fn Sentence(runs: Runs, side: Side, shown: Shown) -> impl IntoView {
             <span
                 class="word"
                 tabindex=tabindex
-                role="button"
+                role=is_current.then_some("button")
                 data-sentence=index.to_string()
                 data-word=at.to_string()
                 data-side=if side == Side::Target { "target" } else { "source" }
@@ -211,6 +213,8 @@ fn make_current(old: &HtmlElement, new: &HtmlElement) {
         && let Ok(Some(before)) = column.query_selector("[data-word][tabindex='0']")
     {
         let _ = before.set_attribute("tabindex", "-1");
+        let _ = before.remove_attribute("role");
     }
     let _ = new.set_attribute("tabindex", "0");
+    let _ = new.set_attribute("role", "button");
 }
