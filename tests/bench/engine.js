@@ -23,16 +23,16 @@ export class Engine {
     });
   }
 
-  #send(body) {
+  #send(body, files = []) {
     const id = ++this.lastId;
-    this.#worker.postMessage({ id, body });
+    this.#worker.postMessage({ id, body, files });
     return id;
   }
 
-  /** Sends a request; gives the event of type `end`, and shows the others to `onEvent(event, cancel)`. */
-  ask(body, end, onEvent = () => {}) {
+  /** Sends a request, with files beside it; gives the event of type `end`, and shows the others to `onEvent(event, cancel)`. */
+  ask(body, end, onEvent = () => {}, files = []) {
     return new Promise((resolve, reject) => {
-      const id = this.#send(body);
+      const id = this.#send(body, files);
       const cancel = () => this.#send({ type: "cancel", request: id });
       this.#listeners.set(id, (event) => {
         if (event.type === end) resolve(event);

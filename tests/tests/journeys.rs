@@ -17,6 +17,8 @@ mod generate;
 mod lens;
 #[path = "journeys/loading.rs"]
 mod loading;
+#[path = "journeys/matching.rs"]
+mod matching;
 #[path = "journeys/translate.rs"]
 mod translate;
 #[path = "journeys/webgpu.rs"]

@@ -1,6 +1,7 @@
 //! What a tab keeps while others are open.
 
 use leptos::prelude::*;
+use web_sys::File;
 
 use crate::components::lens::Lens;
 use crate::fragment::{PageState, Values};
@@ -25,6 +26,8 @@ pub struct Desk {
     pub lens: Lens,
     /// What went wrong last, until the next attempt.
     pub problem: RwSignal<Option<Problem>>,
+    /// Pictures that were dropped or pasted and not taken yet.
+    pub dropped: RwSignal<Vec<File>, LocalStorage>,
     /// Counts the links that ask to run at once.
     pub run_asked: RwSignal<u32>,
 }
@@ -41,6 +44,7 @@ impl Desk {
             picked: RwSignal::new(picked),
             lens: Lens::default(),
             problem: RwSignal::new(None),
+            dropped: RwSignal::new_local(Vec::new()),
             run_asked: RwSignal::new(u32::from(run)),
         }
     }

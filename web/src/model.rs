@@ -130,6 +130,11 @@ impl Model {
         self.hub.with_engine(|engine| engine.request(body, &[]))
     }
 
+    /// Sends a request with files beside it.
+    pub fn send_files(&self, body: Request, files: &[File]) -> Events {
+        self.hub.with_engine(|engine| engine.request(body, files))
+    }
+
     /// Asks the engine to stop a request.
     pub fn cancel(&self, request: u32) {
         self.hub.with_engine(|engine| engine.cancel(request));

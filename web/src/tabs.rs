@@ -8,6 +8,7 @@ use crate::fragment::Key;
 pub mod attention;
 pub mod fill_mask;
 pub mod generate;
+pub mod matching;
 pub mod translate;
 
 /// One tab of the page.
@@ -57,6 +58,15 @@ pub const TABS: &[Tab] = &[
         generates: false,
         lens_hint: "Point at a word to see where it came from and how sure the model was, or at the tree to see what else it tried.",
         view: || view! { <translate::Translate/> }.into_any(),
+    },
+    Tab {
+        id: matching::ID,
+        label: "Match",
+        task: Some("match"),
+        keys: matching::KEYS,
+        generates: false,
+        lens_hint: "Point at a number to see what it is made of. Click it to see which parts of the picture and which words mattered; click a picture to see its texts ranked.",
+        view: || view! { <matching::Match/> }.into_any(),
     },
     Tab {
         id: attention::ID,

@@ -47,6 +47,11 @@ const BENCHES: &[Bench] = &[
         "sentences in Chromium, beside Bergamot's WebAssembly",
         translate::run,
     ),
+    (
+        "match",
+        "a picture and ten texts in Chromium, beside onnxruntime-web's backends",
+        masked::compare,
+    ),
 ];
 
 /// Runs the measurement that the first word names.

@@ -4,20 +4,20 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// Its bytes are of no known format.
-    #[error("{file} is not a picture that can be read here; PNG, JPEG, WebP and GIF are.")]
+    #[error("“{file}” is not a picture that can be read here; PNG, JPEG, WebP and GIF are.")]
     NotAnImage {
         /// Which file.
         file: String,
     },
     /// It ends before its end.
-    #[error("{file} ends in the middle of the picture; it was not copied or saved completely.")]
+    #[error("“{file}” ends in the middle of the picture; it was not copied or saved completely.")]
     Truncated {
         /// Which file.
         file: String,
     },
     /// There is nothing to see.
     #[error(
-        "{file} has only {width} × {height} pixels; a picture needs at least {least} each way."
+        "“{file}” has only {width} × {height} pixels; a picture needs at least {least} each way."
     )]
     TooSmall {
         /// Which file.
@@ -31,7 +31,7 @@ pub enum ImageError {
     },
     /// A line rather than a picture.
     #[error(
-        "{file} has {width} × {height} pixels; one side may be at most {most} times as long as the other."
+        "“{file}” has {width} × {height} pixels; one side may be at most {most} times as long as the other."
     )]
     TooLong {
         /// Which file.
@@ -45,7 +45,7 @@ pub enum ImageError {
     },
     /// More pixels than fit into memory beside a model.
     #[error(
-        "{file} has {width} × {height} pixels, and at most {most} million fit here; make it smaller first."
+        "“{file}” has {width} × {height} pixels, and at most {most} million fit here; make it smaller first."
     )]
     TooLarge {
         /// Which file.
@@ -58,7 +58,7 @@ pub enum ImageError {
         most: usize,
     },
     /// More bytes than any picture that fits.
-    #[error("{file} has more than {most} MB, too many for a picture.")]
+    #[error("“{file}” has more than {most} MB, too many for a picture.")]
     TooManyBytes {
         /// Which file.
         file: String,
@@ -66,7 +66,7 @@ pub enum ImageError {
         most: u64,
     },
     /// The decoder gave up.
-    #[error("{file} cannot be decoded: {reason}.")]
+    #[error("“{file}” cannot be decoded: {reason}.")]
     Damaged {
         /// Which file.
         file: String,

@@ -1,30 +1,25 @@
-"""Export: both towers as one dual encoder, in f32 and in 8 bits, each read back and measured.
+"""Export: both towers as one dual encoder in f32, read back and measured.
 
 Writes into `--out`
-- `config.json`, `preprocessor_config.json`, `tokenizer.json`, `model.safetensors` (f32): the layout of transformers'
+- `config.json`, `preprocessor_config.json`, `tokenizer.json`, `model.safetensors`: the layout of transformers'
   VisionTextDualEncoder without its text projection; `vision_config.stem` and the two `pooling` say what differs;
-- `mini-clip.Q8_0.gguf`: the same tensors under the same names, matrices in blocks of 32 with one f16 scale, the rest f32.
-- `figures.json`: what the tests gave for each of the two.
+- `figures.json`: what the tests gave.
 """
 
 import json
 import shutil
 from pathlib import Path
 
-import gguf
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
 import download
 import exported
-from common import TEMPLATES, parser
+from common import parser
 from evaluate import load_average, measure, one_line
 from model import PATCH, ImageTower
-from text import TextTower
 
 ARCHITECTURE = "vision-text-dual-encoder"
-MOST_BYTES = 32_000_000
 
 
 def folded(tower: ImageTower) -> dict[str, torch.Tensor]:
@@ -104,37 +99,6 @@ def preprocessor(side: int) -> dict:
     }
 
 
-def write_gguf(path: Path, config: dict, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Writes the 8-bit file and returns the tensors as a reader of it gets them."""
-    writer = gguf.GGUFWriter(path, ARCHITECTURE)
-    writer.add_name("mini-clip")
-    writer.add_string(f"{ARCHITECTURE}.config", json.dumps(config))
-    kind, back = gguf.GGMLQuantizationType.Q8_0, {}
-    for name, tensor in tensors.items():
-        values = np.atleast_1d(tensor.numpy())
-        if values.ndim == 2 and values.shape[1] % 32 == 0:
-            packed = gguf.quants.quantize(values, kind)
-            writer.add_tensor(name, packed, raw_dtype=kind)
-            back[name] = torch.from_numpy(gguf.quants.dequantize(packed, kind))
-        else:
-            writer.add_tensor(name, values)
-            back[name] = tensor
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return back
-
-
-def in_eight_bits(args, config: dict, tensors: dict[str, torch.Tensor]) -> dict:
-    """The tests with both towers in 8 bits."""
-    tower = exported.ExportedTower(config, tensors).eval()
-    text = TextTower(args.work / "downloads" / "text")
-    text.model.load_state_dict({n.removeprefix("text_model."): v for n, v in tensors.items() if n.startswith("text_model.")})
-    everything = json.loads((args.work / "data.json").read_text())["names"]
-    return measure(tower, args.work, names=torch.from_numpy(text.embed([TEMPLATES[0].format(name) for name in everything])))
-
-
 def main() -> None:
     line = parser(__doc__.splitlines()[0])
     line.add_argument("--run", default="main", help="name of the training run")
@@ -161,15 +125,10 @@ def main() -> None:
         apart = (read_back(pixels) - tower(pixels)).abs().max().item()
     if apart > 1e-4:
         raise SystemExit(f"The export differs from the trained tower by {apart:.2g}.")
-    small = out / "mini-clip.Q8_0.gguf"
-    back = write_gguf(small, config, tensors)
-    if small.stat().st_size > MOST_BYTES:
-        raise SystemExit(f"The 8-bit file has {small.stat().st_size} bytes, more than {MOST_BYTES}.")
-    figures = {"f32": measure(read_back, args.work), "q8_0": in_eight_bits(args, config, back)}
+    figures = measure(read_back, args.work)
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"read back within {apart:.1g}; {small.name}: {small.stat().st_size / 1e6:.1f} MB")
-    for kind, figure in figures.items():
-        print(f"{kind}: {one_line(figure)}")
+    print(f"read back within {apart:.1g}")
+    print(one_line(figures))
 
 
 if __name__ == "__main__":

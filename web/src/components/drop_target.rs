@@ -11,6 +11,7 @@ use web_sys::{
 
 use crate::components::open_model::{listed, open};
 use crate::page::Page;
+use crate::tabs::matching;
 
 /// Listens on the window, and covers the page while files hover over it.
 #[component]
@@ -47,16 +48,29 @@ pub fn DropTarget() -> impl IntoView {
             let dropped = Dropped::take(&transfer);
             spawn_local(async move {
                 let (label, files) = dropped.files().await;
-                open(page, label, files);
+                let desk = untrack(|| page.open_desk());
+                if desk.id == matching::ID && !files.iter().any(is_of_model) {
+                    desk.dropped.set(files);
+                } else {
+                    open(page, label, files);
+                }
             });
         }),
     ];
     on_cleanup(move || listeners.into_iter().for_each(|listener| listener.remove()));
     view! {
         <div class="drop-target" hidden=move || depth.get() == 0 aria-hidden="true">
-            <p>"Drop to open this model"</p>
+            <p>"Drop to open"</p>
         </div>
     }
+}
+
+/// Whether a file is part of a model: in the tab for pictures, everything else is taken for one, so that
+/// what is none is told to be none.
+fn is_of_model(file: &File) -> bool {
+    const MODEL: [&str; 4] = [".gguf", ".safetensors", ".json", ".bin"];
+    let name = file.name().to_lowercase();
+    MODEL.iter().any(|end| name.ends_with(end))
 }
 
 fn carries_files(event: &DragEvent) -> bool {

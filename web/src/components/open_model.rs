@@ -100,7 +100,7 @@ pub fn OpenModel() -> impl IntoView {
 }
 
 /// The files of an input, which is emptied so that the same choice can be made again.
-fn taken(input: &HtmlInputElement) -> Vec<File> {
+pub fn taken(input: &HtmlInputElement) -> Vec<File> {
     let files = input.files().map(|list| listed(&list)).unwrap_or_default();
     input.set_value("");
     files

@@ -1,4 +1,4 @@
-//! `bench fill-mask` and `bench attention`: a masked language model in Chromium, beside
+//! `bench fill-mask`, `bench attention` and `bench match`: a model of the page in Chromium, beside
 //! onnxruntime-web's backends on the same weights: WebAssembly on one thread, and WebGPU on the same
 //! software adapter.
 //!
@@ -10,7 +10,8 @@
 //! | `--dist FOLDER` | where the site is built |
 //! | `--no-build` | measures what was built before |
 //!
-//! Everyone gets the same 32 tokens, and the same position goes through the head. Ours is timed as the
+//! Everyone gets the same 32 tokens, and the same position goes through the head; or the same picture and
+//! ten texts, of which ours decodes and prepares the picture each time and theirs gets it prepared. Ours is timed as the
 //! page has it, from a message to its answer.
 
 use std::time::Duration;
@@ -28,7 +29,14 @@ use crate::step::step;
 use crate::workspace::Workspace;
 use crate::{models, site, system};
 
-/// The default model of the tab, by its id in the manifest.
+/// What is measured: with which page, on which model of the manifest, and what the page gets.
+struct Task {
+    name: &'static str,
+    folder: &'static str,
+    model: &'static str,
+    input: fn() -> Value,
+}
+
 const MODEL: &str = "minilm-l6-mlm";
 /// 32 tokens, with those that stand around every text.
 const TEXT: &str = "The old lighthouse keeper climbed the narrow stairs every evening, lit the great lamp, and \
@@ -45,15 +53,48 @@ const TARGETS: [(&str, &str, f64); 3] = [
 
 /// `cargo xtask bench fill-mask`.
 pub fn fill_mask(workspace: &Workspace, words: &[String]) -> Result<()> {
-    run(workspace, "fill-mask", words)
+    run(workspace, &masked("fill-mask"), words)
 }
 
 /// `cargo xtask bench attention`.
 pub fn attention(workspace: &Workspace, words: &[String]) -> Result<()> {
-    run(workspace, "attention", words)
+    run(workspace, &masked("attention"), words)
 }
 
-fn run(workspace: &Workspace, task: &str, words: &[String]) -> Result<()> {
+/// `cargo xtask bench match`.
+pub fn compare(workspace: &Workspace, words: &[String]) -> Result<()> {
+    const TEXTS: [&str; 10] = [
+        "dog",
+        "cat",
+        "sailboat",
+        "bicycle",
+        "guitar",
+        "hot drink",
+        "mushroom",
+        "rocket",
+        "a red apple on a table",
+        "a small wooden house",
+    ];
+    let task = Task {
+        name: "match",
+        folder: "match",
+        model: "mini-clip",
+        input: || json!({ "picture": "/samples/dog.png", "texts": TEXTS }),
+    };
+    run(workspace, &task, words)
+}
+
+fn masked(name: &'static str) -> Task {
+    let input = || json!({ "text": TEXT });
+    Task {
+        name,
+        folder: "masked",
+        model: MODEL,
+        input,
+    }
+}
+
+fn run(workspace: &Workspace, task: &Task, words: &[String]) -> Result<()> {
     let mut arguments = Arguments::new(words);
     let pairs: u16 = arguments.number("--pairs")?.unwrap_or(5);
     if pairs == 0 {
@@ -74,10 +115,10 @@ fn run(workspace: &Workspace, task: &str, words: &[String]) -> Result<()> {
     let packages = bench.join("gpu");
     let version = super::npm::version(&packages, "onnxruntime-web")?;
     let modules = super::npm::install(workspace, &packages, &format!("onnxruntime-web {version}"))?;
-    let weights = models::file_of(workspace, MODEL)?;
+    let weights = models::file_of(workspace, task.model)?;
     let weights = workspace.models().join(weights.path);
-    let made = workspace.cache.join("bench/masked");
-    let made = python::export(workspace, &bench.join("masked"), &made, &[&weights])?;
+    let made = workspace.cache.join("bench").join(task.folder);
+    let made = python::export(workspace, &bench.join(task.folder), &made, &[&weights])?;
     if build {
         site::build_page(workspace, &site)?;
     }
@@ -91,10 +132,14 @@ fn run(workspace: &Workspace, task: &str, words: &[String]) -> Result<()> {
     let (worker, _) = step("Opening the page", || site.open(&browser))?;
     let mut page = browser.new_page().map_err(pages::failed)?;
     let ready = page
-        .goto(&site.page("masked/bench.html"))
+        .goto(&site.page(&format!("{}/bench.html", task.folder)))
         .and_then(|()| page.wait_for("window.bench", PATIENCE));
     ready.map_err(pages::failed)?;
-    let options = json!({ "worker": worker, "model": MODEL, "text": TEXT, "pairs": pairs });
+    let mut options = (task.input)();
+    options["worker"] = json!(worker);
+    options["model"] = json!(task.model);
+    options["pairs"] = json!(pairs);
+    let task = task.name;
     let what = format!("Computing {task} with everyone in turn, {pairs} times");
     let found = step(&what, || {
         let script = format!("bench.measure({}, {options})", json!(task));

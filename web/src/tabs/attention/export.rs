@@ -6,7 +6,7 @@ use glassformer_engine::protocol::attention::MapOf;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlCanvasElement, Url};
+use web_sys::HtmlCanvasElement;
 
 use super::chosen::{Chosen, drawn};
 use super::colour::Palette;
@@ -14,6 +14,7 @@ use super::options::Options;
 use super::paint;
 use super::text::Text;
 use crate::components::canvas;
+use crate::components::download::{follow, save};
 
 /// Most numbers of a JSON file: about 40 MB.
 const MOST_NUMBERS: usize = 4_000_000;
@@ -172,29 +173,4 @@ async fn json(text: Text, options: Options) {
 
 fn pairs(heads: &[(u32, u32)]) -> Vec<[u32; 2]> {
     heads.iter().map(|&(layer, head)| [layer, head]).collect()
-}
-
-fn save(name: &str, kind: &str, content: &str) -> Result<(), JsValue> {
-    let options = BlobPropertyBag::new();
-    options.set_type(kind);
-    let parts = js_sys::Array::of1(&content.into());
-    let blob = Blob::new_with_str_sequence_and_options(&parts, &options)?;
-    let url = Url::create_object_url_with_blob(&blob)?;
-    follow(name, &url)?;
-    // The download has begun; what it reads is kept until then.
-    set_timeout(
-        move || {
-            let _ = Url::revoke_object_url(&url);
-        },
-        std::time::Duration::from_secs(10),
-    );
-    Ok(())
-}
-
-fn follow(name: &str, url: &str) -> Result<(), JsValue> {
-    let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(url);
-    link.set_download(name);
-    link.click();
-    Ok(())
 }

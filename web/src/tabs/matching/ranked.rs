@@ -1,0 +1,76 @@
+//! The texts ranked for one picture: zero-shot labels.
+
+use leptos::prelude::*;
+
+use super::SOURCE;
+use super::pictures::Picture;
+use super::run::Runs;
+use crate::components::lens::{Detail, LensContent, Subject};
+use crate::format;
+
+/// Most texts that are listed.
+const LISTED: usize = 12;
+
+/// Shows a picture's texts in the lens.
+pub fn show(runs: Runs, id: u32) {
+    let found = runs
+        .pictures
+        .with_untracked(|all| all.iter().find(|p| p.id == id).cloned());
+    let Some(picture) = found else { return };
+    let name = picture.name.clone();
+    let detail = Detail::new(move || {
+        let picture = picture.clone();
+        view! { <Ranked runs picture/> }.into_any()
+    });
+    runs.desk.lens.toggle(LensContent {
+        subject: Subject {
+            source: SOURCE,
+            index: id as usize * (1 << 10) + (1 << 10) - 1,
+        },
+        caption: "Texts ranked".into(),
+        heading: name,
+        sentence: "Zero-shot labels: the texts as if they were the only things a picture can show."
+            .into(),
+        share: None,
+        facts: Vec::new(),
+        detail: Some(detail),
+    });
+}
+
+#[component]
+fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
+    let id = picture.id;
+    let rows = move || {
+        let row = runs
+            .pictures
+            .with(|all| all.iter().position(|p| p.id == id));
+        let cells = row.and_then(|row| runs.table.with(|table| table.rows.get(row).cloned()));
+        let labels = runs.labels.get();
+        let known = labels.into_iter().zip(cells.unwrap_or_default());
+        let mut known: Vec<_> = known
+            .filter_map(|(label, cell)| Some((label, cell?)))
+            .collect();
+        known.sort_by(|a, b| b.1.of_texts.total_cmp(&a.1.of_texts));
+        known
+            .into_iter()
+            .take(LISTED)
+            .map(|(label, cell)| {
+                let width = format!("{:.1}%", f64::from(cell.of_texts) * 100.0);
+                view! {
+                    <li data-testid="match-label" data-text=label.clone() data-score=cell.of_texts.to_string() data-derived="softmax">
+                        <span>{label}</span>
+                        <span class="match-bar" aria-hidden="true">
+                            <span style:width=width></span>
+                        </span>
+                        <span class="value">{format::percent(cell.of_texts.into())}</span>
+                    </li>
+                }
+            })
+            .collect_view()
+    };
+    view! {
+        <img class="match-large" src=picture.url alt=picture.name/>
+        <ol class="match-ranked">{rows}</ol>
+        <p class="hint">"Shares of a softmax over the texts of the grid, times the model's scale: derived."</p>
+    }
+}
