@@ -71,6 +71,7 @@ impl Tokenizer {
             library: tokenizers::Tokenizer::new(tokenizers::models::bpe::BPE::default()),
             decoding: Decoding::Library,
             size: 0,
+            lexicon: None,
             hidden: Vec::new(),
             literal: Vec::new(),
             cut_at_spaces: false,

@@ -56,8 +56,9 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
             .take(LISTED)
             .map(|(label, cell)| {
                 let width = format!("{:.1}%", f64::from(cell.of_texts) * 100.0);
+                let text = label.clone();
                 view! {
-                    <li data-testid="match-label" data-text=label.clone() data-score=cell.of_texts.to_string() data-derived="softmax">
+                    <li data-testid="match-label" data-text=text data-score=cell.of_texts.to_string() data-derived="softmax">
                         <span>{label}</span>
                         <span class="match-bar" aria-hidden="true">
                             <span style:width=width></span>
