@@ -231,6 +231,7 @@ impl Inner {
                 | Event::SeenAll { .. }
                 | Event::TextsRead { .. }
                 | Event::Explained { .. }
+                | Event::PatchAttention { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

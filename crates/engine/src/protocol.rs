@@ -23,7 +23,9 @@ pub use translate::{
 
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
 
-pub use matching::{ReadText, SeenPicture, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord};
+pub use matching::{
+    PatchAttention, ReadText, SeenPicture, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord,
+};
 
 pub use masks::{
     FilledMask, MaskAttention, MaskCut, MaskPredictions, MaskRequest, MaskResult, MaskToken,
@@ -142,6 +144,14 @@ pub enum Request {
         model: u32,
         /// What is to be explained.
         request: WhyRequest,
+    },
+    /// What heads look at in a picture. Answered by `PatchAttention`, `Cancelled` or `Failed`.
+    PatchAttention {
+        /// The handle of a model in memory.
+        model: u32,
+        /// What the model saw, `[side, side, 3]`.
+        #[serde(with = "serde_bytes")]
+        rgb: Vec<u8>,
     },
     /// Stop the request with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load or text to look at with `Cancelled`.
@@ -360,6 +370,11 @@ pub enum Event {
     Explained {
         /// All there is to see.
         why: Why,
+    },
+    /// Answers the request of the same name.
+    PatchAttention {
+        /// Of all heads.
+        attention: PatchAttention,
     },
     /// The request was cancelled; nothing was kept.
     Cancelled,

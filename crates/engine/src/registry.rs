@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn tabs_have_defaults() {
-        for task in ["generate", "fill-mask"] {
+        for task in ["generate", "fill-mask", "match"] {
             assert!(default_of(task).is_some(), "{task}");
         }
         assert_eq!(default_of("no-such-task"), None);

@@ -13,7 +13,10 @@ use crate::TaskError;
 mod why;
 mod words;
 
-pub use why::{Deletion, MOST_PASSES, Occluding, Occlusion, RANDOM_DRAWS, deletion, rollout};
+pub use why::{
+    Deletion, MOST_PASSES, Occluding, Occlusion, PictureAttention, RANDOM_DRAWS, attention,
+    deletion, reaching,
+};
 pub use words::{MOST_WORDS, words};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;

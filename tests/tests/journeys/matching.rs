@@ -68,7 +68,7 @@ fn natively(journey: &Journey, texts: &[&str]) -> Vec<Vec<f32>> {
 
 impl Journey {
     /// Picture, text and cosine of every cell.
-    fn cells(&mut self, testid: &str) -> Vec<(String, String, f64)> {
+    fn match_cells(&mut self, testid: &str) -> Vec<(String, String, f64)> {
         let script = format!(
             "[...document.querySelectorAll('[data-testid={testid}]')]\
              .map(c => [c.dataset.image, c.dataset.text, Number(c.dataset.score)])"
@@ -95,7 +95,7 @@ impl Journey {
     }
 
     fn assert_scores(&mut self, testid: &str, expected: &[Vec<f32>], texts: &[&str]) {
-        let cells = self.cells(testid);
+        let cells = self.match_cells(testid);
         assert_eq!(cells.len(), expected.len() * texts.len());
         for (k, (image, text, score)) in cells.iter().enumerate() {
             let (i, j) = (k / texts.len(), k % texts.len());
@@ -134,7 +134,7 @@ fn the_grid_has_the_engines_own_numbers() {
     );
     let expected = natively(&journey, &TEXTS);
     journey.assert_scores("recorded-cell", &expected, &TEXTS);
-    assert_eq!(journey.cells("match-cell"), []);
+    assert_eq!(journey.match_cells("match-cell"), []);
     let button = journey.page.text("match-run").unwrap();
     assert!(button.contains("MB"), "{button}");
     journey.picture("match-recorded");
@@ -151,7 +151,7 @@ fn the_grid_has_the_engines_own_numbers() {
     }
 
     // One text changed: the others keep their numbers, and only it is read.
-    let before = journey.cells("match-cell");
+    let before = journey.match_cells("match-cell");
     let changed: Vec<&str> = TEXTS
         .iter()
         .map(|t| if *t == "hot drink" { "cup of tea" } else { t })
@@ -169,7 +169,7 @@ fn the_grid_has_the_engines_own_numbers() {
         status.contains("1 text") && !status.contains("picture"),
         "{status}"
     );
-    for (old, new) in before.iter().zip(journey.cells("match-cell")) {
+    for (old, new) in before.iter().zip(journey.match_cells("match-cell")) {
         assert!(new.1 == "cup of tea" || *old == new);
     }
 

@@ -2,6 +2,7 @@
 
 mod export;
 mod grid;
+mod heads;
 mod pictures;
 mod ranked;
 mod recorded;

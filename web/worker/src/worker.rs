@@ -58,7 +58,9 @@ impl Kind {
             Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
             Request::FillMask { place, .. } => Self::FillMask(*place),
             Request::Translate { .. } => Self::Translate,
-            Request::See { .. } | Request::ReadTexts { .. } => Self::Match,
+            Request::See { .. } | Request::ReadTexts { .. } | Request::PatchAttention { .. } => {
+                Self::Match
+            }
             Request::Explain { .. } => Self::Explain,
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
@@ -314,6 +316,17 @@ impl Worker {
                 let mut emit = |event| post(id, event);
                 let read = self.engine.read_texts(&texts, &mut emit, &cancel).await?;
                 post(id, Event::TextsRead { read });
+                Ok(())
+            }
+            Request::PatchAttention { model, rgb } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let mut emit = |event| post(id, event);
+                let looked = self
+                    .engine
+                    .picture_attention(&rgb, &mut emit, &cancel)
+                    .await?;
+                post(id, Event::PatchAttention { attention: looked });
                 Ok(())
             }
             Request::Explain { model, request } => {

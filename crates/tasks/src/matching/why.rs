@@ -159,13 +159,31 @@ pub async fn deletion(
     })
 }
 
-/// Attention rollout over a picture: how much of each patch reaches the vector that stands for the
-/// picture, `[grid · grid]`; what learned tokens give is left out, so the sum is below one. It knows
-/// nothing of any text. Averaged over heads: derived.
+/// What the heads of a tower look at in a picture. Positions are the learned tokens, then the patches row
+/// by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureAttention {
+    /// Layers.
+    pub layers: usize,
+    /// Heads of each.
+    pub heads: usize,
+    /// Positions.
+    pub positions: usize,
+    /// `[layers, heads, positions, positions]`: rows are queries.
+    pub weights: Vec<f32>,
+    /// The rollout of all layers, `[positions, positions]`. Averaged over heads: derived.
+    pub rollout: Vec<f32>,
+}
+
+/// Runs a picture and reads what every head looks at.
 ///
 /// # Errors
 /// From the executor, or if the model has no attention.
-pub async fn rollout(sight: &Sight, exec: &mut dyn Executor, pixels: &[f32]) -> Result<Vec<f32>> {
+pub async fn attention(
+    sight: &Sight,
+    exec: &mut dyn Executor,
+    pixels: &[f32],
+) -> Result<PictureAttention> {
     let inputs = [Input::values("pixels", pixels)];
     let n = sight.positions();
     let layers = &sight.layers;
@@ -176,12 +194,30 @@ pub async fn rollout(sight: &Sight, exec: &mut dyn Executor, pixels: &[f32]) -> 
     let heads = maps
         .iter()
         .map(|layer| layer.data.chunks(n * n).map(<[f32]>::to_vec).collect());
-    let rolled = roll_layers(heads, n);
+    Ok(PictureAttention {
+        layers: maps.len(),
+        heads: maps.first().map_or(0, |layer| layer.data.len() / (n * n)),
+        positions: n,
+        rollout: roll_layers(heads, n),
+        weights: maps
+            .iter()
+            .flat_map(|layer| layer.data.iter().copied())
+            .collect(),
+    })
+}
+
+/// How much of each patch reaches the vector that stands for the picture by rollout, `[grid · grid]`; what
+/// learned tokens give is left out, so the sum is below one. It knows nothing of any text. Averaged over
+/// heads: derived.
+pub fn reaching(sight: &Sight, rollout: &[f32]) -> Vec<f32> {
+    let n = sight.positions();
     let queries = if sight.mean { sight.first..n } else { 0..1 };
     let count = queries.len() as f32;
     let patch = |key: usize| {
-        let column = queries.clone().map(|query| rolled[query * n + key]);
+        let column = queries
+            .clone()
+            .filter_map(|query| rollout.get(query * n + key));
         column.sum::<f32>() / count
     };
-    Ok((sight.first..n).map(patch).collect())
+    (sight.first..n).map(patch).collect()
 }

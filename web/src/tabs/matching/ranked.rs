@@ -39,7 +39,7 @@ pub fn show(runs: Runs, id: u32) {
 
 #[component]
 fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
-    let id = picture.id;
+    let (id, looked) = (picture.id, picture.clone());
     let rows = move || {
         let row = runs
             .pictures
@@ -55,10 +55,15 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
             .into_iter()
             .take(LISTED)
             .map(|(label, cell)| {
+                let named = label.clone();
                 let width = format!("{:.1}%", f64::from(cell.of_texts) * 100.0);
                 let text = label.clone();
                 view! {
+<<<<<<< HEAD
                     <li data-testid="match-label" data-text=text data-score=cell.of_texts.to_string() data-derived="softmax">
+=======
+                    <li data-testid="match-label" data-text=named data-score=cell.of_texts.to_string() data-derived="softmax">
+>>>>>>> in-match
                         <span>{label}</span>
                         <span class="match-bar" aria-hidden="true">
                             <span style:width=width></span>
@@ -73,5 +78,6 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
         <img class="match-large" src=picture.url alt=picture.name/>
         <ol class="match-ranked">{rows}</ol>
         <p class="hint">"Shares of a softmax over the texts of the grid, times the model's scale: derived."</p>
+        <super::heads::Heads runs picture=looked/>
     }
 }

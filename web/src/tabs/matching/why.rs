@@ -244,6 +244,29 @@ fn Overlay(
     values: Vec<(f32, Paint, String)>,
     testid: &'static str,
 ) -> impl IntoView {
+    let Dark(dark) = expect_context();
+    let cells = move || {
+        let palette = Palette::new(dark.get());
+        let cell = |(value, paint, text): &(f32, Paint, String)| {
+            view! {
+                <span class="match-part" data-value=value.to_string() style=("--part", palette.css(*paint))>
+                    <b>{text.clone()}</b>
+                </span>
+            }
+        };
+        values.iter().map(cell).collect_view()
+    };
+    view! {
+        <div class="match-overlay" data-testid=testid data-dense=(side > 8).then_some("true") style=("--side", side.to_string())>
+            <Canvas seen/>
+            <div class="match-parts">{cells}</div>
+        </div>
+    }
+}
+
+/// What the model saw.
+#[component]
+pub fn Canvas(seen: Arc<SeenPicture>) -> impl IntoView {
     let canvas = NodeRef::<html::Canvas>::new();
     let pixels = seen.side;
     let rgba: Vec<u8> = seen
@@ -262,22 +285,7 @@ fn Overlay(
             let _ = context.put_image_data(&data, 0.0, 0.0);
         }
     });
-    let Dark(dark) = expect_context();
-    let cells = move || {
-        let palette = Palette::new(dark.get());
-        let cell = |(value, paint, text): &(f32, Paint, String)| {
-            view! {
-                <span class="match-part" data-value=value.to_string() style=("--part", palette.css(*paint))>
-                    <b>{text.clone()}</b>
-                </span>
-            }
-        };
-        values.iter().map(cell).collect_view()
-    };
     view! {
-        <div class="match-overlay" data-testid=testid data-dense=(side > 8).then_some("true") style=("--side", side.to_string())>
-            <canvas node_ref=canvas width=pixels.to_string() height=pixels.to_string() aria-hidden="true"></canvas>
-            <div class="match-parts">{cells}</div>
-        </div>
+        <canvas node_ref=canvas width=pixels.to_string() height=pixels.to_string() aria-hidden="true"></canvas>
     }
 }
