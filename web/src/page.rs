@@ -120,7 +120,7 @@ impl Page {
     pub fn open_tab(&self, id: &str) {
         self.tab.set(id.into());
         let desk = self.desk(id);
-        let any_model = tabs::find(id).is_some_and(|tab| tab.task.is_none());
+        let any_model = tabs::find(id).is_some_and(|tab| tab.any_model);
         if !any_model || desk.picked.get_untracked() {
             return;
         }

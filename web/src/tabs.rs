@@ -17,9 +17,10 @@ pub struct Tab {
     pub id: &'static str,
     /// Its name on the page.
     pub label: &'static str,
-    /// The task whose default model it starts with; none if it works on any model, and then starts
-    /// with what is loaded, or else the smallest.
-    pub task: Option<&'static str>,
+    /// The task whose default model it starts with.
+    pub task: &'static str,
+    /// Whether it works on any model, and then starts with what is loaded.
+    pub any_model: bool,
     /// Its own settings in links.
     pub keys: &'static [Key],
     /// Whether its links carry how text is generated.
@@ -35,7 +36,8 @@ pub const TABS: &[Tab] = &[
     Tab {
         id: generate::ID,
         label: "Generate",
-        task: Some("generate"),
+        task: "generate",
+        any_model: false,
         keys: &[],
         generates: true,
         lens_hint: "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there.",
@@ -44,7 +46,8 @@ pub const TABS: &[Tab] = &[
     Tab {
         id: fill_mask::ID,
         label: "Fill-mask",
-        task: Some("fill-mask"),
+        task: "fill-mask",
+        any_model: false,
         keys: fill_mask::KEYS,
         generates: false,
         lens_hint: "Point at a word under a mask to see the numbers behind it, or at an arc to see what the mask looked at.",
@@ -53,7 +56,8 @@ pub const TABS: &[Tab] = &[
     Tab {
         id: translate::ID,
         label: "Translate",
-        task: Some("translate"),
+        task: "translate",
+        any_model: false,
         keys: translate::KEYS,
         generates: false,
         lens_hint: "Point at a word to see where it came from and how sure the model was, or at the tree to see what else it tried.",
@@ -62,7 +66,8 @@ pub const TABS: &[Tab] = &[
     Tab {
         id: matching::ID,
         label: "Match",
-        task: Some("match"),
+        task: "match",
+        any_model: false,
         keys: matching::KEYS,
         generates: false,
         lens_hint: "Point at a number to see what it is made of. Click it to see which parts of the picture and which words mattered; click a picture to see its texts ranked.",
@@ -71,7 +76,8 @@ pub const TABS: &[Tab] = &[
     Tab {
         id: attention::ID,
         label: "Attention",
-        task: None,
+        task: fill_mask::ID,
+        any_model: true,
         keys: attention::KEYS,
         generates: false,
         lens_hint: "Point at a token to see what it reads. Click to keep it here with every number behind one weight, from query and key to the output.",
@@ -86,20 +92,13 @@ pub fn find(id: &str) -> Option<&'static Tab> {
 
 /// The page's own models: those of the manifest that a tab is made for. The others are the shell's.
 pub fn models() -> impl Iterator<Item = &'static ModelEntry> {
-    let has_tab = |entry: &&ModelEntry| {
-        let task = Some(entry.task.as_str());
-        TABS.iter().any(|tab| tab.task == task)
-    };
+    let has_tab = |entry: &&ModelEntry| TABS.iter().any(|tab| tab.task == entry.task);
     registry::manifest().iter().filter(has_tab)
 }
 
 impl Tab {
     /// Id of the model it starts with.
     pub fn default_model(&self) -> &'static str {
-        let entry = match self.task {
-            Some(task) => registry::default_of(task),
-            None => models().min_by_key(|entry| entry.total_bytes()),
-        };
-        entry.map_or("", |entry| &entry.id)
+        registry::default_of(self.task).map_or("", |entry| &entry.id)
     }
 }

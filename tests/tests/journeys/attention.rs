@@ -244,7 +244,7 @@ fn every_weight_is_the_engines_and_opens() {
 #[test]
 fn a_model_that_reads_both_ways_and_pairs() {
     let name = "a_model_that_reads_both_ways_and_pairs";
-    // The tab's own default: the smallest model there is.
+    // The tab's own default, which reads masked words elsewhere.
     let fragment = "tab=attention&backend=cpu&pair=it was raining.&text=The game was cancelled";
     let Some(mut journey) = Journey::begin(name, fragment) else {
         return;

@@ -53,7 +53,7 @@ pub fn Examples(
         .collect_view();
     let undo = undo.map(|Undo { can, go }| view! {
         <li hidden=move || !can.get()>
-            <button type="button" class="quiet" data-testid=format!("{tab}-undo") on:click=move |_| go.run(())>
+            <button type="button" class="quiet" data-testid=format!("{tab}-undo-example") on:click=move |_| go.run(())>
                 "Undo: my text back"
             </button>
         </li>

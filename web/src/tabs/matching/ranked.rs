@@ -57,13 +57,8 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
             .map(|(label, cell)| {
                 let named = label.clone();
                 let width = format!("{:.1}%", f64::from(cell.of_texts) * 100.0);
-                let text = label.clone();
                 view! {
-<<<<<<< HEAD
-                    <li data-testid="match-label" data-text=text data-score=cell.of_texts.to_string() data-derived="softmax">
-=======
                     <li data-testid="match-label" data-text=named data-score=cell.of_texts.to_string() data-derived="softmax">
->>>>>>> in-match
                         <span>{label}</span>
                         <span class="match-bar" aria-hidden="true">
                             <span style:width=width></span>
