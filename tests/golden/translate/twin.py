@@ -1,15 +1,12 @@
 """A small PyTorch twin of the student translators, written from the facts of the format: what `exact` is compared with.
 
-    python3 twin.py MODELS > twin.json          needs torch and tokenizers
+    python3 twin.py MODELS > twin.json          needs torch and sentencepiece
 
-MODELS is a folder with enpt/ and pten/ as models/manifest.json describes them, and in each the tokenizer.json of the
-package they come from. Writes, for each direction, greedy translations of sentences.json with the shortlist, and for the
-first sentence of each the encoder's states and the logits of every step over the whole vocabulary.
-
-`twin.py MODELS --integers [--saturate]` multiplies integers as Marian does, to find out where differences come from.
+MODELS is a folder with enpt/ and pten/ as models/manifest.json describes them. Writes, for each direction, greedy
+translations of sentences.json with the shortlist, and for the first sentence of each the encoder's states and the logits
+of every step over the whole vocabulary. In f32 on the dequantised weights; marian.py has the arithmetic of bytes.
 """
 
-import argparse
 import json
 import math
 import pathlib
@@ -17,7 +14,7 @@ import struct
 import sys
 
 import torch
-from tokenizers import Tokenizer
+from sentencepiece import SentencePieceProcessor
 
 LAYERS, DECODER, HEADS, WIDTH = 6, 2, 8, 256
 
@@ -63,13 +60,11 @@ def shortlist(path, source, vocab=32000):
 
 
 class Student:
-    def __init__(self, folder, integers=False, saturate=False):
+    def __init__(self, folder):
         name = folder.name
         self.w = read(folder / f"model.{name}.intgemm.alphas.bin")
         self.lex = folder / f"lex.50.50.{name}.s2t.bin"
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.integers, self.saturate = integers, saturate
-        self.saturated = 0
+        self.tokenizer = SentencePieceProcessor(model_file=str(folder / f"vocab.{name}.spm"))
         q, m = self.w["Wemb"]
         self.embedding = q.float() * torch.tensor(1 / m, dtype=torch.float32)
         # In f32, as Marian has it.
@@ -78,25 +73,12 @@ class Student:
         angles = (torch.arange(1024)[:, None] * frequencies).double()
         self.positions = torch.cat([angles.sin(), angles.cos()], 1).float()
 
-    def linear(self, x, name, bias=None, alpha=None, rows=None):
+    def linear(self, x, name, bias=None, rows=None):
         q, m = self.w[name]
         b = self.w[bias] if bias else torch.zeros(q.shape[0])
         if rows is not None:
             q, b = q[rows], b[rows]
-        if not self.integers:
-            return x @ (q.float() * torch.tensor(1 / m, dtype=torch.float32)).T + b
-        alpha = self.w[alpha or f"{name}_QuantMultA"]
-        a = torch.clamp(torch.round(x * alpha), -127, 127) + 127
-        if self.saturate:
-            pairs = a.reshape(-1, 1, q.shape[1] // 2, 2) * q.float().reshape(1, q.shape[0], -1, 2)
-            pairs = pairs.sum(3)
-            self.saturated += int((pairs.abs() > 32767).sum())
-            total = pairs.clamp(-32768, 32767).double().sum(2).float()
-        else:
-            total = (a.double() @ q.double().T).float()
-        scale = torch.tensor(1.0) / (alpha * torch.tensor(m))
-        back = -(127.0 / alpha) * (127.0 / torch.tensor(m)) / 127.0
-        return total.reshape(*x.shape[:-1], -1) * scale + (q.double().sum(1).float() * back + b)
+        return x @ (q.float() * torch.tensor(1 / m, dtype=torch.float32)).T + b
 
     def norm(self, x, at):
         return torch.nn.functional.layer_norm(x, (WIDTH,), self.w[f"{at}_ln_scale"], self.w[f"{at}_ln_bias"], 1e-6)
@@ -141,10 +123,10 @@ class Student:
             x = self.norm(x + torch.relu(cells[i]), f"{at}_rnn_ffn")
             x = self.attention(x, f"{at}_context", *self.cross[i])
             x = self.feed(x, f"{at}_ffn")
-        return self.linear(x, "Wemb", "decoder_ff_logit_out_b", "none_QuantMultA", rows)[0]
+        return self.linear(x, "Wemb", "decoder_ff_logit_out_b", rows)[0]
 
     def ids(self, text):
-        return self.tokenizer.encode(text).ids + [0]
+        return self.tokenizer.encode(text) + [0]
 
     def translate(self, text):
         ids = self.ids(text)
@@ -171,32 +153,22 @@ class Student:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("models", type=pathlib.Path)
-    parser.add_argument("--integers", action="store_true")
-    parser.add_argument("--saturate", action="store_true")
-    parser.add_argument("--first", type=int, default=None, help="only so many sentences")
-    options = parser.parse_args()
+    models = pathlib.Path(sys.argv[1])
     torch.set_num_threads(1)
-    here = pathlib.Path(__file__).parent
-    sentences = json.loads((here / "sentences.json").read_text("utf-8"))
+    sentences = json.loads((pathlib.Path(__file__).parent / "sentences.json").read_text("utf-8"))
     result = {}
     for language, name in [("en", "enpt"), ("pt", "pten")]:
-        student = Student(options.models / name, options.integers, options.saturate)
-        chosen = sentences[language][: options.first]
-        result[language] = [student.translate(text) for text in chosen]
-        if options.saturate:
-            print(name, student.saturated, "pairs overflowed", file=sys.stderr)
-        if not options.integers:
-            text = "The bank is by the river." if language == "en" else "A margem está junto ao rio."
-            target = student.tokenizer.encode(student.translate(text)).ids
-            seen = student.looked_at(text, target)
-            # Enough to tell: every 16th state, every 512th logit.
-            seen["states"] = [round(x, 6) for x in seen["states"].flatten()[::16].tolist()]
-            seen["logits"] = [round(x, 5) for x in seen["logits"].flatten()[::512].tolist()]
-            result[f"{language}_looked_at"] = {"text": text, **seen}
+        student = Student(models / name)
+        result[language] = [student.translate(text) for text in sentences[language]]
+        text = "The bank is by the river." if language == "en" else "A margem está junto ao rio."
+        seen = student.looked_at(text, student.tokenizer.encode(student.translate(text)))
+        # Enough to tell: every 16th state, every 512th logit.
+        seen["states"] = [round(x, 6) for x in seen["states"].flatten()[::16].tolist()]
+        seen["logits"] = [round(x, 5) for x in seen["logits"].flatten()[::512].tolist()]
+        result[f"{language}_looked_at"] = {"text": text, **seen}
     json.dump(result, sys.stdout, ensure_ascii=False, indent=0)
     print()
 
 
-main()
+if __name__ == "__main__":
+    main()

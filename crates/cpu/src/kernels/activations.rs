@@ -98,20 +98,17 @@ pub(crate) struct Rounded {
     pub(crate) minus: Vec<u32>,
     /// Without a machine, in place of both: columns (0, 2) and (1, 3).
     pub(crate) pairs: Vec<[[i16; 2]; 2]>,
+    /// `q + 127`, `[n, cols / 4]`.
+    pub(crate) shifted: Vec<[u8; 4]>,
 }
 
 impl Rounded {
-    /// Numbers `at` and `at + 1` of `[n, cols]`; `at` is even.
+    /// Numbers `at` and `at + 1` of `[n, cols]`, shifted; `at` is even.
+    #[inline]
     pub fn two(&self, at: usize) -> [i32; 2] {
-        let (word, half) = (at / 4, at % 4 / 2);
-        if let Some(pairs) = self.pairs.get(word) {
-            return pairs.map(|pair| pair[half].into());
-        }
-        let byte = |words: &[u32], i: usize| {
-            let bytes = words.get(word).map_or([0; 4], |word| word.to_le_bytes());
-            i32::from(bytes[2 * half + i])
-        };
-        [0, 1].map(|i| byte(&self.plus, i) - byte(&self.minus, i))
+        let [a, b, c, d] = self.shifted[at / 4];
+        let two = if at.is_multiple_of(4) { [a, b] } else { [c, d] };
+        two.map(i32::from)
     }
 }
 
@@ -144,15 +141,22 @@ impl Activations {
         self.x.extend_from_slice(x);
         self.quant.clear();
         self.sums.clear();
-        let Rounded { plus, minus, pairs } = &mut self.rounded;
+        let Rounded {
+            plus,
+            minus,
+            pairs,
+            shifted,
+        } = &mut self.rounded;
         plus.clear();
         minus.clear();
         pairs.clear();
+        shifted.clear();
         let (low, high) = (f32x4::splat(-127.0), f32x4::splat(127.0));
         let mut any = false;
         for x in x.as_chunks::<4>().0 {
             let q = load(x) * f32x4::splat(multiplier);
             let q = q.max(low).min(high).round_int().to_array();
+            shifted.push(q.map(|q| (q + 127) as u8));
             if self.machine.is_none() {
                 let [a, b, c, d] = q.map(|q| q as i16);
                 pairs.push([[a, c], [b, d]]);

@@ -83,30 +83,60 @@ pub struct Scoring<'a> {
     pub order: Order,
 }
 
+/// Keys as they are multiplied.
+struct Keys<'a> {
+    /// `[kv_batch, kv_stride, kv_heads, head_dim]`.
+    rows: &'a [f32],
+    /// Marian's, `[kv_batch, kv_heads, kv_len / 4, head_dim]`; without, in our own order.
+    fours: Option<Vec<f32x4>>,
+}
+
+impl<'a> Keys<'a> {
+    fn new(s: AttentionShape, rows: &'a [f32], scoring: Scoring<'_>) -> Self {
+        // Marian's order is known for keys that all are seen; students have no others.
+        let marian = scoring.order == Order::Marian && scoring.mask == Mask::Full;
+        let group = s.heads / s.kv_heads;
+        let fours = marian.then(|| {
+            let heads = (0..s.kv_batch).flat_map(|b| (0..s.kv_heads).map(move |head| (b, head)));
+            let four =
+                |(b, head)| marian::turn(move |j| &rows[s.key(b, j, head * group)], s.kv_len);
+            heads.flat_map(four).collect()
+        });
+        Self { rows, fours }
+    }
+
+    /// Those of one query head, if they are turned.
+    fn fours(&self, s: AttentionShape, b: usize, head: usize) -> Option<&[f32x4]> {
+        let b = if s.kv_batch == 1 { 0 } else { b };
+        let len = s.kv_len / 4 * s.head_dim;
+        let at = b * s.kv_heads + head / (s.heads / s.kv_heads);
+        self.fours.as_ref().map(|fours| &fours[at * len..][..len])
+    }
+}
+
 /// `query · key · scale (+ bias)` of the keys `seen` by one query of one head, into `out[seen]`.
 fn score_row(
     s: AttentionShape,
     (b, i, head): (usize, usize, usize),
-    (query, key): (&[f32], &[f32]),
+    (query, keys): (&[f32], &Keys<'_>),
     scoring: Scoring<'_>,
     seen: std::ops::Range<usize>,
     out: &mut [f32],
 ) {
     let query = &query[s.query(b, i, head)];
-    let key = |j: usize| &key[s.key(b, j, head)];
-    match scoring.order {
-        Order::Own => seen.clone().for_each(|j| out[j] = dot(query, key(j))),
-        Order::Marian => {
-            // Only an encoder has many queries at once, as many as keys; a decoder has one at a time,
-            // and looks alike if it reads several words that are known.
-            let by_four = s.q_len == s.kv_len && i < s.q_len / 4 * 4;
-            let key = |j: usize| key(seen.start + j);
-            marian::products(query, key, by_four, &mut out[seen.clone()]);
-        }
+    let key = |j: usize| &keys.rows[s.key(b, j, head)];
+    if let Some(fours) = keys.fours(s, b, head) {
+        // Only an encoder has many queries at once, as many as keys; a decoder has one at a time, and
+        // looks alike if it reads several words that are known.
+        let by_four = s.q_len == s.kv_len && i < s.q_len / 4 * 4;
+        let rest = (s.kv_len / 4 * 4..s.kv_len).map(key);
+        marian::products(query, fours, rest, by_four, &mut out[..s.kv_len]);
+    } else {
+        seen.clone().for_each(|j| out[j] = dot(query, key(j)));
     }
-    out[seen.clone()]
-        .iter_mut()
-        .for_each(|x| *x *= scoring.scale);
+    for x in &mut out[seen.clone()] {
+        *x *= scoring.scale;
+    }
     if let Some(bias) = scoring.bias {
         // Each sequence's own, or one for all.
         let pairs = s.heads * s.q_len * s.kv_len;
@@ -166,12 +196,13 @@ pub fn attention(
     out: &mut [f32],
 ) {
     let mut scores = vec![0.0; s.kv_len];
+    let keys = Keys::new(s, key, scoring);
     s.each(|b, i, head| {
         let seen = s.seen(scoring, b, i);
         score_row(
             s,
             (b, i, head),
-            (query, key),
+            (query, &keys),
             scoring,
             seen.clone(),
             &mut scores,
@@ -192,10 +223,11 @@ pub fn attention_scores(
     out: &mut [f32],
 ) {
     out.fill(MASKED);
+    let keys = Keys::new(s, key, scoring);
     s.each(|b, i, head| {
         let row = &mut out[s.row(b, head, i)];
         let seen = s.seen(scoring, b, i);
-        score_row(s, (b, i, head), (query, key), scoring, seen, row);
+        score_row(s, (b, i, head), (query, &keys), scoring, seen, row);
     });
 }
 

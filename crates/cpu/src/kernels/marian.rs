@@ -59,36 +59,58 @@ pub fn softmax_row(x: &mut [f32]) {
     x.iter_mut().for_each(|x| *x /= sum);
 }
 
-/// `query · key(j)` for each `j` of `out`. Products are added from the first to the last; but where
-/// Eigen multiplies queries `by_four`, it has four sums for each of the keys behind the last four.
+/// Keys four by four, column by column, `[len / 4, head_dim]`: as [`products`] reads them.
+pub fn turn<'k>(keys: impl Fn(usize) -> &'k [f32], len: usize) -> impl Iterator<Item = f32x4> {
+    (0..len / 4).flat_map(move |four| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| keys(4 * four + i));
+        let columns = a.iter().zip(b).zip(c).zip(d);
+        columns.map(|(((a, b), c), d)| f32x4::new([*a, *b, *c, *d]))
+    })
+}
+
+/// `query · key` of the keys in `fours`, which [`turn`] made, and of the `rest` behind them. Products
+/// are added from the first to the last; but where Eigen multiplies queries `by_four`, it has four sums
+/// for each of the rest.
 pub fn products<'k>(
     query: &[f32],
-    key: impl Fn(usize) -> &'k [f32],
+    fours: &[f32x4],
+    rest: impl Iterator<Item = &'k [f32]>,
     by_four: bool,
     out: &mut [f32],
 ) {
-    let (fours, rest) = out.as_chunks_mut::<4>();
-    let done = 4 * fours.len();
-    for (n, out) in fours.iter_mut().enumerate() {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| key(4 * n + i));
-        let mut sums = f32x4::ZERO;
-        let keys = a.iter().zip(b).zip(c).zip(d);
-        for (query, (((a, b), c), d)) in query.iter().zip(keys) {
-            sums += f32x4::splat(*query) * f32x4::new([*a, *b, *c, *d]);
+    // Sums that do not wait for each other's additions.
+    const SOME: usize = 4;
+    let width = query.len();
+    let (out, behind) = out.split_at_mut(fours.len() / width.max(1) * 4);
+    let mut outs = out.chunks_exact_mut(4 * SOME);
+    let mut somes = fours.chunks_exact(SOME * width.max(1));
+    for (out, some) in (&mut outs).zip(&mut somes) {
+        let columns: [&[f32x4]; SOME] = std::array::from_fn(|n| &some[n * width..][..width]);
+        let mut sums = [f32x4::ZERO; SOME];
+        for (i, query) in query.iter().enumerate() {
+            let query = f32x4::splat(*query);
+            for n in 0..SOME {
+                sums[n] += query * columns[n][i];
+            }
         }
-        *out = sums.to_array();
+        out.copy_from_slice(bytemuck::cast_slice(&sums.map(f32x4::to_array)));
     }
-    for (j, out) in rest.iter_mut().enumerate() {
-        let key = key(done + j);
+    let last = somes.remainder().chunks_exact(width.max(1));
+    for (out, column) in outs.into_remainder().chunks_exact_mut(4).zip(last) {
+        let both = query.iter().zip(column);
+        let sums = both.fold(f32x4::ZERO, |sums, (q, k)| sums + f32x4::splat(*q) * *k);
+        out.copy_from_slice(&sums.to_array());
+    }
+    for (out, key) in behind.iter_mut().zip(rest) {
         let (mut sum, mut from) = (0.0, 0);
         if by_four {
             let both = query.as_chunks::<4>().0.iter().zip(key.as_chunks::<4>().0);
             let sums = both.fold(f32x4::ZERO, |sums, (q, k)| sums + load(q) * load(k));
             let [a, b, c, d] = sums.to_array();
-            (sum, from) = ((a + b) + (c + d), query.len() / 4 * 4);
+            (sum, from) = ((a + b) + (c + d), width / 4 * 4);
         }
-        let behind = query[from..].iter().zip(&key[from..]);
-        *out = behind.fold(sum, |sum, (q, k)| sum + q * k);
+        let both = query[from..].iter().zip(&key[from..]);
+        *out = both.fold(sum, |sum, (q, k)| sum + q * k);
     }
 }
 
@@ -114,12 +136,13 @@ fn exp4(x: f32x4) -> f32x4 {
     y * bytemuck::cast::<_, f32x4>(power)
 }
 
-/// `2^(i/32)`.
-const ROOTS: [f64; 32] = {
-    let mut roots = [1.0; 32];
-    let mut i = 1;
+/// The bits of `2^(i/32)`, less `i` at the place where [`exp`] adds it.
+const ROOTS: [u64; 32] = {
+    let mut roots = [0; 32];
+    let (mut root, mut i) = (1.0f64, 0);
     while i < 32 {
-        roots[i] = roots[i - 1] * 1.021_897_148_654_116_6;
+        roots[i] = root.to_bits() - ((i as u64) << 47);
+        root *= 1.021_897_148_654_116_6;
         i += 1;
     }
     roots
@@ -127,15 +150,17 @@ const ROOTS: [f64; 32] = {
 
 /// `eˣ` for `x` up to 0: `2^(n/32)` times a polynomial of what is left, in f64.
 fn exp(x: f32) -> f32 {
+    /// Added to a small number it rounds it to a whole one, which stands in the lowest bits.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
     // Nothing is left in f32 before.
     let z = f64::from(x.max(-110.0)) * (32.0 * std::f64::consts::LOG2_E);
-    let n = z.round_ties_even();
-    let r = z - n;
+    let n = z + ROUND;
+    let r = z - (n - ROUND);
+    let n = n.to_bits();
+    let power = f64::from_bits(ROOTS[(n % 32) as usize].wrapping_add(n << 47));
     let y = (0.055_503_615_593_415_35 / 32_768.0 * r + 0.240_228_452_244_572_2 / 1024.0) * (r * r)
         + (0.693_147_180_691_620_3 / 32.0 * r + 1.0);
-    let n = n as i64;
-    let power = f64::from_bits(((1023 + (n >> 5)) << 52).cast_unsigned());
-    (y * (ROOTS[(n & 31) as usize] * power)) as f32
+    (y * power) as f32
 }
 
 #[cfg(test)]

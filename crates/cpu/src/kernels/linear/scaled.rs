@@ -87,8 +87,10 @@ fn integers(
         let sums = i32x4::new(*sums);
         let base = f32x4::from_i32x4(sums) * back + load(&base);
         let shift = sums * i32x4::splat(SHIFT as i32);
-        let here = loud.partition_point(|pair| (pair.row as usize) < first + LANES);
-        let here = loud.split_off(..here).unwrap_or_default();
+        // Most groups have none.
+        let of_group = |pair: &&Loud| (pair.row as usize) < first + LANES;
+        let (here, later) = loud.split_at(loud.iter().take_while(of_group).count());
+        loud = later;
         let mut store = |t: usize, dots: i32x4| {
             let mut dots = dots + shift;
             if !here.is_empty() {
@@ -119,7 +121,7 @@ fn beyond(pairs: &[Loud], x: &Activations, t: usize) -> i32x4 {
     let mut lost = [0; LANES];
     for pair in pairs {
         let two = x.rounded.two(t * x.cols + pair.column as usize);
-        lost[pair.row as usize % LANES] += pair.overflow(two.map(|q| q + SHIFT as i32));
+        lost[pair.row as usize % LANES] += pair.overflow(two);
     }
     i32x4::new(lost)
 }

@@ -60,36 +60,45 @@ fn softmax_divides_by_the_sum_of_a_row_of_any_length() {
 #[test]
 fn layer_norm_adds_from_the_first_to_the_last() {
     // 2²⁴ swallows each 1 that comes after it; in any other order they would count.
-    let mut x = [1.0; 8];
-    x[0] = 16_777_216.0;
-    let mut out = [0.0; 8];
-    layer_norm(&x, &[1.0; 8], &[0.0; 8], 0.0, &mut out);
-    let mean = 16_777_216.0 / 8.0;
-    let squares = [1.0; 7]
-        .into_iter()
-        .fold((x[0] - mean) * (x[0] - mean), |sum: f32, x: f32| {
-            sum + (x - mean) * (x - mean)
-        });
+    let mut row = [1.0; 8];
+    row[0] = 16_777_216.0;
+    let mean = row[0] / 8.0;
+    let squares = row.map(|x| (x - mean) * (x - mean));
+    let squares = squares.iter().fold(0.0f32, |sum, x| sum + x);
     let sigma = (squares / 8.0).sqrt();
-    assert_eq!(out, x.map(|x| (x - mean) / sigma));
+    let expected = row.map(|x| 2.0 * ((x - mean) / sigma) + 0.5);
+    // Alone and side by side.
+    for n in 1..7 {
+        let mut out = vec![0.0; 8 * n];
+        layer_norm(&row.repeat(n), &[2.0; 8], &[0.5; 8], 0.0, &mut out);
+        assert_eq!(out, expected.repeat(n));
+    }
 }
 
 #[test]
 fn products_are_added_in_order_or_in_four_sums() {
+    let dots = |query: &[f32], keys: &[Vec<f32>], by_four| {
+        let mut out = vec![0.0; keys.len()];
+        let fours: Vec<_> = turn(|j| &keys[j], keys.len()).collect();
+        let rest = keys[keys.len() / 4 * 4..].iter().map(Vec::as_slice);
+        products(query, &fours, rest, by_four, &mut out);
+        out
+    };
     // The first product is 2²⁴, which swallows each 1 behind it, but not a sum of several.
     let mut query = [1.0; 8];
     query[0] = 16_777_216.0;
-    let keys = [[1.0; 8]; 6];
-    let mut out = [0.0; 6];
-    products(&query, |j| &keys[j], false, &mut out);
-    assert_eq!(out, [query[0]; 6]);
-    products(&query, |j| &keys[j], true, &mut out);
-    assert_eq!(out[..4], [query[0]; 4]);
-    // 2²⁴ + 1 + 2 + 2 + 2, of which the 1 is lost.
-    assert_eq!(out[4..], [query[0] + 6.0; 2]);
-    // Numbers beyond whole fours come one by one.
-    let (query, keys) = ([2.0; 7], [[0.5; 7]; 5]);
-    let mut out = [0.0; 5];
-    products(&query, |j| &keys[j], true, &mut out);
-    assert_eq!(out, [7.0; 5]);
+    for n in 0..40 {
+        let keys = vec![vec![1.0; 8]; n];
+        assert_eq!(dots(&query, &keys, false), vec![query[0]; n]);
+        let mut expected = vec![query[0]; n];
+        // 2²⁴ + 1 + 2 + 2 + 2, of which the 1 is lost.
+        expected[n / 4 * 4..].fill(query[0] + 6.0);
+        assert_eq!(dots(&query, &keys, true), expected);
+        // Each key has its own; numbers beyond whole fours come one by one.
+        let keys: Vec<Vec<f32>> = (0..n).map(|j| vec![j as f32; 7]).collect();
+        let expected: Vec<f32> = (0..n).map(|j| 3.5 * j as f32).collect();
+        for by_four in [false, true] {
+            assert_eq!(dots(&[0.5; 7], &keys, by_four), expected);
+        }
+    }
 }
