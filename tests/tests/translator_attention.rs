@@ -133,3 +133,57 @@ fn what_translations_read_is_the_same_on_the_gpu() {
     }
     check(engine, CLOSE);
 }
+
+/// A MarianMT checkpoint of the hub, tiny and random: its decoder also reads what it has written.
+#[test]
+fn a_full_decoder_reads_what_it_has_written() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/marian/hub");
+    let names = [
+        "config.json",
+        "generation_config.json",
+        "pytorch_model.bin",
+        "source.spm",
+        "target.spm",
+        "vocab.json",
+    ];
+    let source = |name: &&str| {
+        let path = PathSource::new(folder.join(name)).unwrap();
+        Box::new(path) as Box<dyn Source>
+    };
+    let files = Files::new(names.iter().map(source).collect()).unwrap();
+    let mut engine = Engine::new();
+    let (mut silent, never) = (|_, _, _| {}, Cancel::default());
+    let (cpu, exact) = (BackendChoice::Cpu, PrecisionChoice::Exact);
+    let load = engine.load(&files, "", None, cpu, exact, 64, &mut silent, &never);
+    block_on(load).unwrap();
+    assert!(engine.info().unwrap().translator.unwrap().own);
+    let text = "the cat sat";
+    for (run, to) in [
+        (1, AttendTo::Own),
+        (2, AttendTo::Source),
+        (3, AttendTo::Written),
+    ] {
+        let summary = engine.attend_to(run, to, text, None, &mut |_| {}, &never);
+        let summary = block_on(summary).unwrap();
+        let n = summary.tokens.len();
+        let readers = if summary.to_source {
+            summary.second.unwrap() as usize
+        } else {
+            n
+        };
+        assert_eq!(summary.shape.causal, to == AttendTo::Written);
+        let of = MapOf::Head { layer: 1, head: 1 };
+        let map = block_on(engine.attention_map(run, of)).unwrap();
+        for (from, row) in map.chunks(n).enumerate().take(readers) {
+            assert!(
+                (row.iter().sum::<f32>() - 1.0).abs() < 1e-5,
+                "{to:?} {from}"
+            );
+            // Every row is the one that a cell is explained from.
+            let focus = block_on(engine.attention_focus(run, 1, 1, from as u32)).unwrap();
+            for (a, b) in focus.probs.iter().zip(row) {
+                assert!((a - b).abs() < CLOSE, "{to:?} {from}: {a} {b}");
+            }
+        }
+    }
+}

@@ -194,12 +194,9 @@ fn StackChoice(
 ) -> impl IntoView {
     let desk = texts.first.desk();
     let all = [
-        (AttendTo::Own, "Encoder: the text reads itself"),
-        (
-            AttendTo::Source,
-            "Decoder to source: the translation reads the text",
-        ),
-        (AttendTo::Written, "Decoder: the translation reads itself"),
+        (AttendTo::Own, "encoder: text to itself"),
+        (AttendTo::Source, "decoder: translation to text"),
+        (AttendTo::Written, "decoder: translation to itself"),
     ];
     let items = all
         .into_iter()

@@ -96,7 +96,8 @@ pub fn follow(desk: Desk) {
         match languages {
             Some(languages) if !by_pair => choose(desk, &languages[0], &languages[1]),
             Some(languages) if languages == pair => {}
-            _ if by_pair => {
+            // Opened files have their own languages.
+            _ if by_pair && !matches!(chosen, Chosen::Opened { .. }) => {
                 if let Some(entry) = registry::translator(&pair[0], &pair[1]) {
                     desk.model.choose_manifest(&entry.id);
                 }
@@ -138,11 +139,15 @@ pub fn Languages(runs: Runs) -> impl IntoView {
         let [from, to] = pair.get_untracked();
         choose(desk, &to, &from);
     };
+    let opened = move || {
+        let model = desk.model.chosen;
+        model.with(|chosen| matches!(chosen, Chosen::Opened { .. }))
+    };
     let can_swap = move || pair.with(|[from, to]| registry::translator(to, from).is_some());
     view! {
         <div class="languages">
             <label>
-                <span class="unseen">"From"</span>
+                <span class="unseen">{move || if opened() { "Sentences end as in" } else { "From" }}</span>
                 <select
                     data-testid="translate-from"
                     prop:value=move || pair.with(|pair| pair[0].clone())
@@ -160,12 +165,13 @@ pub fn Languages(runs: Runs) -> impl IntoView {
                 data-testid="translate-swap"
                 aria-label="Swap the languages; the text stays"
                 title="Swap the languages; the text stays"
+                hidden=opened
                 disabled=move || !can_swap()
                 on:click=swap
             >
                 "⇄"
             </button>
-            <label>
+            <label hidden=opened>
                 <span class="unseen">"To"</span>
                 <select
                     data-testid="translate-to"
