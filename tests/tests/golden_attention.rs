@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use glassformer_engine::protocol::attention::{AttentionSummary, MapOf, floats};
 use glassformer_engine::protocol::{BackendChoice, PrecisionChoice};
 use glassformer_engine::tasks::TaskError;
-use glassformer_engine::tasks::attention::AttentionRun;
+use glassformer_engine::tasks::attention::{AttentionRun, AttentionText};
 use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, PathSource};
 use glassformer_graph::Precision;
 use serde::Deserialize;
@@ -209,10 +209,13 @@ fn both_ways(name: &str, target: golden::Target) {
     let mut compared = 0;
     for case in &tiny.cases {
         for (b, &n) in case.lengths.iter().enumerate() {
-            let (ids, types) = (case.ids[b][..n].to_vec(), case.types[b][..n].to_vec());
-            let special = vec![false; n];
-            let mut run =
-                AttentionRun::start(&model.loaded.model, exec, ids, types, special).unwrap();
+            let text = AttentionText {
+                ids: case.ids[b][..n].to_vec(),
+                types: case.types[b][..n].to_vec(),
+                special: vec![false; n],
+                source: None,
+            };
+            let mut run = AttentionRun::start(&model.loaded.model, exec, None, text).unwrap();
             block_on(run.step(exec)).unwrap();
             assert_eq!(run.progress(), (n, n));
             assert!(!run.layout().causal);

@@ -76,8 +76,7 @@ fn check(mut engine: Engine, close: f32) {
 
     // The decoder reads the source: the head that was taught to align is the alignment.
     let cross = AttendTo::Source;
-    let summary = engine.attend_to(2, cross, TEXT, None, &mut |_| {}, &never);
-    let summary = block_on(summary).unwrap();
+    let summary = block_on(engine.attend_to(2, cross, TEXT, None, &mut |_| {}, &never)).unwrap();
     let written: Vec<u32> = best.tokens.iter().map(|token| token.id).collect();
     assert_eq!(ids(&summary.tokens), [&written[..], &source].concat());
     assert_eq!(summary.second, Some(written.len() as u32));
@@ -104,14 +103,12 @@ fn check(mut engine: Engine, close: f32) {
 
     // A translation that is given; a rollout there is not.
     let given = Some("O banco está junto ao rio.");
-    let summary = engine.attend_to(3, cross, TEXT, given, &mut |_| {}, &never);
-    let summary = block_on(summary).unwrap();
+    let summary = block_on(engine.attend_to(3, cross, TEXT, given, &mut |_| {}, &never)).unwrap();
     assert_eq!(summary.tokens[1].text, " banco");
     let refused = block_on(engine.attention_map(3, MapOf::Rollout { layer: 1 })).unwrap_err();
     assert!(refused.sentence().contains("there is none"), "{refused}");
     let own = AttendTo::Written;
-    let refused = engine.attend_to(4, own, TEXT, None, &mut |_| {}, &never);
-    let refused = block_on(refused).unwrap_err();
+    let refused = block_on(engine.attend_to(4, own, TEXT, None, &mut |_| {}, &never)).unwrap_err();
     assert!(refused.sentence().contains("no attention"), "{refused}");
 }
 
@@ -163,8 +160,7 @@ fn a_full_decoder_reads_what_it_has_written() {
         (2, AttendTo::Source),
         (3, AttendTo::Written),
     ] {
-        let summary = engine.attend_to(run, to, text, None, &mut |_| {}, &never);
-        let summary = block_on(summary).unwrap();
+        let summary = block_on(engine.attend_to(run, to, text, None, &mut |_| {}, &never)).unwrap();
         let n = summary.tokens.len();
         let readers = if summary.to_source {
             summary.second.unwrap() as usize
