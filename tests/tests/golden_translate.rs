@@ -261,7 +261,11 @@ fn students_say_the_same_on_the_gpu() {
 
 fn all(engine: &mut Engine, request: &TranslateRequest) -> Vec<TranslatedSentence> {
     let mut sentences = Vec::new();
-    let mut emit = |sentence| sentences.push(sentence);
+    let mut emit = |event| {
+        if let Event::Sentence { sentence, .. } = event {
+            sentences.push(sentence);
+        }
+    };
     block_on(engine.translate(request, &mut emit, &Cancel::default())).unwrap();
     sentences
 }
