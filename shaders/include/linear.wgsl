@@ -1,5 +1,5 @@
-// y = f(x · Wᵀ (+ bias)) (+ other): x [rows, K] → y [rows, N], f a function of one number. Where W is too large for one binding, a
-// dispatch has COUNT of its N rows, from FIRST on.
+// y = f(x · Wᵀ (+ bias)) (+ other): x [rows, K] → y [rows, N], f a function of one number. Where W is
+// too large for one binding, a dispatch has COUNT of its N rows, from FIRST on.
 //#include function
 override N: u32;
 override K: u32;
@@ -10,6 +10,7 @@ override BIAS: bool = false;
 override BIAS_AT: u32 = 0u;
 override FUNCTION: u32 = 0u;
 override RESIDUAL: bool = false;
+override APPENDS: bool = false; // y is a session's state [batch, capacity, N], and x this run's positions
 
 fn pairs() -> u32 {
   return (COUNT + 1u) / 2u;
@@ -22,21 +23,28 @@ fn rows_of(pair: u32) -> vec2<u32> {
   return ROW0 + vec2<u32>(pair * 2u, min(pair * 2u + 1u, COUNT - 1u));
 }
 
+// Where a row of y begins.
+fn row_of(m: u32) -> u32 {
+  if (APPENDS) {
+    return (m / run.q_len * run.capacity + run.past_len + m % run.q_len) * N;
+  }
+  return m * N;
+}
+
 fn emit_one(m: u32, row: u32, sum: f32) {
   if (row >= COUNT) {
     return;
   }
   let n = FIRST + row;
   var value = sum;
-  let at = m * N + n;
   if (BIAS) {
     value += vectors[BIAS_AT + n];
   }
   value = apply(FUNCTION, value);
   if (RESIDUAL) {
-    value += other[at];
+    value += other[m * N + n];
   }
-  y[at] = value;
+  y[row_of(m) + n] = value;
 }
 
 fn emit(m: u32, pair: u32, dots: vec2<f32>) {

@@ -4,13 +4,15 @@
 
 mod golden;
 
+use std::rc::Rc;
+
 use futures::executor::block_on;
 use glassformer_engine::tasks::translation::{
     BeamNode, Decoding, Fate, Hypothesis, Search, SearchStep, TranslateSettings, forced_scores,
 };
 use glassformer_engine::text::SpecialTokens;
 use glassformer_engine::{Cancel, Files, MemorySource, Source};
-use glassformer_graph::{ExecError, Input, NodeId, Precision, Role, Run, Stack};
+use glassformer_graph::{ExecError, Graph, Input, NodeId, Precision, Role, Run, Stack};
 use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
 
@@ -378,4 +380,51 @@ fn damaged_folders_are_refused() {
     ];
     let sentence = refused(&[("pytorch_model.bin", evil.concat())]);
     assert!(sentence.contains("posix.system"), "{sentence}");
+}
+
+/// Attention of encoder, decoder and from decoder to source, of every layer, by its role.
+fn every_attention(graph: &Graph) -> Vec<NodeId> {
+    let stacks = [Stack::Encoder, Stack::Decoder, Stack::Cross];
+    let of =
+        |stack| (0..).map_while(move |layer| graph.role(Role::AttentionProbs { stack, layer }));
+    stacks.into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn every_attention_can_be_looked_at() {
+    let mut all = targets("every_attention_can_be_looked_at")
+        .into_iter()
+        .map(|target| {
+            let (golden, mut model) = tiny("tiny-swish", target);
+            let case = &golden.cases[2];
+            let graphs = Rc::clone(&model.loaded.model);
+            let session = model.exec.open(1, 64).unwrap();
+            let mut seen = Vec::new();
+            let read = every_attention(&graphs.entries["encode"]);
+            let written = every_attention(&graphs.entries["decode"]);
+            // One layer of the encoder; three of the decoder, each with its own and its source's.
+            assert_eq!((read.len(), written.len()), (1, 6));
+            model.run_entry(session, "encode", &[("ids", &case.source)], &read);
+            seen.extend(
+                read.iter()
+                    .map(|&node| model.read_entry(session, "encode", node)),
+            );
+            let rows = [case.target.len() as u32 - 1];
+            let inputs: [(&str, &[u32]); 2] = [("ids", &case.target), ("rows", &rows)];
+            model.run_entry(session, "decode", &inputs, &written);
+            seen.extend(
+                written
+                    .iter()
+                    .map(|&node| model.read_entry(session, "decode", node)),
+            );
+            seen
+        });
+    let expected = all.next().unwrap();
+    let mut worst = Worst::new("probabilities on the GPU");
+    for found in all {
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(!expected.is_empty());
+            worst.check(max_diff(found, expected).into(), 1e-5, "tiny-swish");
+        }
+    }
 }

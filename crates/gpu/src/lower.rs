@@ -6,7 +6,7 @@
 //! - a matrix product and the residual it is added to: one;
 //! - the gated half of a feed-forward, `silu(gate) ∘ up`: one;
 //! - a matrix product and the function of each of its numbers: one;
-//! - a product that is only stored for others: one, where it is stored;
+//! - a product that is only stored or appended: one, where it goes;
 //! - a token's row with its factor, its place in the text and what stands before it: one;
 //! - a recurrent unit with the function and the residual behind it: one;
 //! - with few rows, the RMS norm before a matrix product: none.
@@ -224,8 +224,8 @@ fn places(uses: &Uses<'_>) -> Vec<Place> {
             }
             _ => Place::Value(id.0),
         });
-        // A product that is only stored is computed where it is stored.
-        if let Op::Store { state } = node.op {
+        // A product that is only stored or appended is computed where it goes.
+        if let Op::Store { state } | Op::Append { state } = node.op {
             let mut from = node.inputs[0];
             while matches!(graph.node(from).op, Op::Reshape) && uses.is_hidden(from) {
                 from = graph.node(from).inputs[0];

@@ -1,5 +1,6 @@
 //! Translating: a text is cut into sentences, and each is searched for its likeliest translation.
 
+use futures::future::join;
 use glassformer_graph::{
     ExecError, Executor, Input, Model, NodeId, Role, Run, SessionId, Stack, Tap, TapPolicy, Tensor,
 };
@@ -120,6 +121,31 @@ pub struct Decoding {
     words: Vec<u32>,
 }
 
+/// What a run of the decoder gave.
+struct Ran {
+    /// `[beams, rows, words]`
+    logits: Tensor,
+    /// `[beams, heads, q_len, source_len]`
+    attention: Tensor,
+    head: usize,
+}
+
+impl Ran {
+    /// Logits `[words]` of a beam at one of the rows that were asked for.
+    fn logits(&self, beam: usize, row: usize) -> &[f32] {
+        let rows = self.logits.shape.get(1).copied().unwrap_or(0);
+        self.logits.row(beam * rows + row).unwrap_or_default()
+    }
+
+    /// How much a position of a beam attended to the source, `[source_len]`.
+    fn attention(&self, beam: usize, position: usize) -> &[f32] {
+        let [heads, positions] =
+            [1, 2].map(|axis| self.attention.shape.get(axis).copied().unwrap_or(0));
+        let row = (beam * heads + self.head) * positions + position;
+        self.attention.row(row).unwrap_or_default()
+    }
+}
+
 const ENCODE: &str = "encode";
 
 /// Layers and heads of the attention to the source, if the model has a decoder of one.
@@ -226,30 +252,21 @@ impl Decoding {
         })?)
     }
 
-    /// Logits `[rows, words]` of one beam.
-    async fn logits(&self, exec: &dyn Executor, session: SessionId, beam: usize) -> Result<Tensor> {
-        self.read(exec, session, self.logits, &[beam]).await
+    /// What the last run gave for all beams. Both values are asked for before either is waited for: on a
+    /// device each is a way there and back.
+    async fn ran(&self, exec: &dyn Executor, session: SessionId) -> Result<Ran> {
+        let logits = self.read(exec, session, self.logits);
+        let attention = self.read(exec, session, self.probs);
+        let (logits, attention) = join(logits, attention).await;
+        Ok(Ran {
+            logits: logits?,
+            attention: attention?,
+            head: self.head,
+        })
     }
 
-    /// Attention `[q_len, source_len]` of one beam.
-    async fn attention(
-        &self,
-        exec: &dyn Executor,
-        session: SessionId,
-        beam: usize,
-    ) -> Result<Tensor> {
-        self.read(exec, session, self.probs, &[beam, self.head])
-            .await
-    }
-
-    async fn read(
-        &self,
-        exec: &dyn Executor,
-        session: SessionId,
-        node: NodeId,
-        select: &[usize],
-    ) -> Result<Tensor> {
-        let read = exec.read(session, self.entry, node, select).await?;
+    async fn read(&self, exec: &dyn Executor, session: SessionId, node: NodeId) -> Result<Tensor> {
+        let read = exec.read(session, self.entry, node, &[]).await?;
         let missing = || ExecError::NotKept(self.entry.into());
         Ok(read.into_iter().next().ok_or_else(missing)?)
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use glassformer_graph::{Bindings, Role};
+use glassformer_graph::{Bindings, Graph, Role, Stack, Tap, TapPolicy};
 
 use super::{GpuExecutor, Result};
 use crate::choose;
@@ -16,8 +16,14 @@ impl GpuExecutor {
         let model = Rc::clone(&self.model);
         let graph = model.entry(entry)?;
         let mut plans = Vec::new();
-        for bindings in runs {
-            let key = self.key(graph, entry, &[], self.sizes(graph, bindings))?;
+        let taps = looked_at(graph);
+        let kinds = [&[][..], &taps];
+        let kinds = &kinds[..if taps.is_empty() { 1 } else { 2 }];
+        for (bindings, taps) in runs
+            .iter()
+            .flat_map(|run| kinds.iter().map(move |k| (run, *k)))
+        {
+            let key = self.key(graph, entry, taps, self.sizes(graph, bindings))?;
             if !self.plans.contains_key(&key) && plans.iter().all(|(other, _)| *other != key) {
                 let plan = self.lower(graph, &key)?;
                 plans.push((key, plan));
@@ -41,4 +47,14 @@ impl GpuExecutor {
         }
         Ok(())
     }
+}
+
+/// What is looked at in every run of an entry: a translation is aligned by how its words attend to the
+/// source, unless somebody asks for another layer.
+fn looked_at(graph: &Graph) -> Vec<Tap> {
+    let stack = Stack::Cross;
+    let probs = |layer| graph.role(Role::AttentionProbs { stack, layer });
+    let last = (0..).map_while(probs).last();
+    let policy = TapPolicy::Last;
+    last.map(|node| Tap { node, policy }).into_iter().collect()
 }

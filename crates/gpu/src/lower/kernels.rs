@@ -6,7 +6,7 @@ mod single;
 mod translation;
 
 use glassformer_graph::lower::Access;
-use glassformer_graph::{Dim, ExecError, NodeId, RopeLayout, Shape, Symbol, Unary, WeightId};
+use glassformer_graph::{Dim, ExecError, NodeId, Op, RopeLayout, Shape, Symbol, Unary, WeightId};
 
 use super::fuse::{Fused, Gated, Product, Projection, Source};
 use super::{Lowering, RowsOf, Step, rows_of};
@@ -214,8 +214,12 @@ impl Lowering<'_> {
             if let Some(unary) = product.function {
                 kernel = kernel.with("FUNCTION", function(unary));
             }
+            let y = self.place[product.node.0];
+            if self.appends(y) {
+                kernel = kernel.flag("APPENDS", true);
+            }
             let bound = self.matrix_input(part, product.source);
-            let bound = bound.write_part(first, at::Y, self.place[product.node.0]);
+            let bound = bound.write_part(first, at::Y, y);
             let bound = match product.residual {
                 Some(residual) => {
                     kernel = kernel.flag("RESIDUAL", true);
@@ -227,6 +231,13 @@ impl Lowering<'_> {
             Ok(bound.dispatch(product.node, kernel, groups))
         };
         product.matrix.parts().map(step).collect()
+    }
+
+    /// Whether a place is a state that this entry makes longer.
+    fn appends(&self, place: Place) -> bool {
+        let appends = |op: &Op| matches!(op, Op::Append { state } if Place::State(*state) == place);
+        let mut nodes = self.uses.graph().nodes().iter();
+        nodes.any(|node| appends(&node.op))
     }
 
     fn gated(&self, gated: &Gated) -> Result<Step> {

@@ -3,7 +3,7 @@
 use glassformer_graph::{Executor, SessionId};
 
 use super::beam::{BeamNode, Best, Ended, Fate, log_sum_exp};
-use super::{Decoding, Result, TranslateSettings};
+use super::{Decoding, Ran, Result, TranslateSettings};
 use crate::TaskError;
 
 /// What one step did.
@@ -161,7 +161,8 @@ impl Search {
                 let last = |beam: &Beam| beam.node.map_or(0, |node| self.nodes[node].id);
                 let ids: Vec<u32> = self.beams.iter().map(last).collect();
                 self.decoding.decode(exec, self.session, &ids, &[0])?;
-                self.choose(exec, 0).await?;
+                let ran = self.decoding.ran(exec, self.session).await?;
+                self.choose(exec, &ran, 0)?;
             }
         }
         Ok(SearchStep::Searched { before })
@@ -175,17 +176,15 @@ impl Search {
         let ends = self.prefix.last() == Some(&self.decoding.rules.end);
         let rows: Vec<u32> = (0..ids.len() as u32).collect();
         self.decoding.decode(exec, self.session, &ids, &rows)?;
-        let logits = self.decoding.logits(exec, self.session, 0).await?;
-        let attention = self.decoding.attention(exec, self.session, 0).await?;
+        let ran = self.decoding.ran(exec, self.session).await?;
         for (step, &id) in self.prefix.iter().enumerate() {
-            let row = logits.row(step).unwrap_or_default();
+            let row = ran.logits(0, step);
             let total = log_sum_exp(row).ok_or(TaskError::NotFinite)?;
             let place = self.decoding.place(id).and_then(|place| row.get(place));
             let log_prob = place.map_or(f64::MIN, |&logit| f64::from(logit) - total);
             let Beam { node, score } = self.beams[0];
             let score = score + log_prob;
-            self.attention
-                .push(attention.row(step).unwrap_or_default().to_vec());
+            self.attention.push(ran.attention(0, step).to_vec());
             self.nodes.push(BeamNode {
                 parent: node,
                 step,
@@ -202,12 +201,12 @@ impl Search {
             self.cut(ends);
             return Ok(());
         }
-        self.choose(exec, self.prefix.len()).await
+        self.choose(exec, &ran, self.prefix.len())
     }
 
     /// Chooses what to follow from the logits at row `row` of the last run (the last of several is the
     /// one).
-    async fn choose(&mut self, exec: &mut dyn Executor, row: usize) -> Result<()> {
+    fn choose(&mut self, exec: &mut dyn Executor, ran: &Ran, row: usize) -> Result<()> {
         let width = self.settings.beams as usize;
         let never = &self.decoding.rules.never;
         let banned: Vec<usize> = never
@@ -217,13 +216,9 @@ impl Search {
         let mut best = Best::new(2 * width);
         let attention = self.attention.len();
         for (i, beam) in self.beams.iter().enumerate() {
-            let logits = self.decoding.logits(exec, self.session, i).await?;
-            let logits = logits.row(row).unwrap_or_default();
-            best.add(i, beam.score, logits, &banned)
+            best.add(i, beam.score, ran.logits(i, row), &banned)
                 .ok_or(TaskError::NotFinite)?;
-            let probs = self.decoding.attention(exec, self.session, i).await?;
-            self.attention
-                .push(probs.row(row).unwrap_or_default().to_vec());
+            self.attention.push(ran.attention(i, row).to_vec());
         }
         let candidates = best.found();
         let step = self.beams[0]

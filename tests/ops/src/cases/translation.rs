@@ -162,9 +162,14 @@ fn translator([heads, kv_heads, width]: Heads, encoding: Encoding) -> Made {
     let x = net.builder.positions("placed", x, places).unwrap();
     let query = net.linear("q, flat", x, [hidden, hidden], encoding, true);
     let query = net.builder.split("q", query, heads).unwrap();
-    let own_state = net.state([heads, width]);
-    let keys = net.builder.append("own keys", query, own_state).unwrap();
-    let itself = attend(&mut net, "itself", [query, keys, keys], width, Mask::Causal);
+    // A product that is appended where it is computed, and values that something else reads too.
+    let own_states = [0; 2].map(|_| net.state([heads, width]));
+    let key = net.linear("k, flat", x, [hidden, hidden], encoding, true);
+    let key = net.builder.split("k", key, heads).unwrap();
+    let keys = net.builder.append("own keys", key, own_states[0]).unwrap();
+    let values = net.builder.append("own values", query, own_states[1]);
+    let own = [query, keys, values.unwrap()];
+    let itself = attend(&mut net, "itself", own, width, Mask::Causal);
     let again = net.builder.split("itself, split", itself, heads).unwrap();
     let [keys, values] = [("keys", states[0]), ("values", states[1])]
         .map(|(name, s)| net.builder.recall(name, s).unwrap());
@@ -210,6 +215,10 @@ pub async fn sources(on: On, extent: Extent) -> Report {
                 format!("{name}: {shaders:?}")
             });
         let mut random = Random::new(71);
+        let shaders = pair.shaders(&[]);
+        let appended = shaders.iter().filter(|name| *name == "append").count();
+        pair.report
+            .check(appended == 1, || format!("{name}: {shaders:?}"));
         let nodes = pair.nodes();
         let read = pair.nodes_of("encode");
         let mut open = pair.open(1);
