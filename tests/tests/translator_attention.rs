@@ -38,7 +38,7 @@ fn engine(backend: BackendChoice) -> Option<Engine> {
 }
 
 fn check(mut engine: Engine, close: f32) {
-    let never = Cancel::default();
+    let (mut quiet, never) = (|_| {}, Cancel::default());
     let shape = engine.info().unwrap().translator.unwrap();
     assert_eq!((shape.layers, shape.heads, shape.own), (2, 8, false));
 
@@ -58,7 +58,7 @@ fn check(mut engine: Engine, close: f32) {
     let best = &sentence.alternatives[0];
 
     // The encoder reads the text itself.
-    let own = block_on(engine.attend(1, TEXT, None, &mut |_| {}, &never)).unwrap();
+    let own = block_on(engine.attend(1, TEXT, None, &mut quiet, &never)).unwrap();
     assert_eq!(
         (own.shape.layers, own.shape.causal, own.second),
         (6, false, None)
@@ -76,7 +76,7 @@ fn check(mut engine: Engine, close: f32) {
 
     // The decoder reads the source: the head that was taught to align is the alignment.
     let cross = AttendTo::Source;
-    let summary = block_on(engine.attend_to(2, cross, TEXT, None, &mut |_| {}, &never)).unwrap();
+    let summary = block_on(engine.attend_to(2, cross, TEXT, None, &mut quiet, &never)).unwrap();
     let written: Vec<u32> = best.tokens.iter().map(|token| token.id).collect();
     assert_eq!(ids(&summary.tokens), [&written[..], &source].concat());
     assert_eq!(summary.second, Some(written.len() as u32));
@@ -103,12 +103,12 @@ fn check(mut engine: Engine, close: f32) {
 
     // A translation that is given; a rollout there is not.
     let given = Some("O banco está junto ao rio.");
-    let summary = block_on(engine.attend_to(3, cross, TEXT, given, &mut |_| {}, &never)).unwrap();
+    let summary = block_on(engine.attend_to(3, cross, TEXT, given, &mut quiet, &never)).unwrap();
     assert_eq!(summary.tokens[1].text, " banco");
     let refused = block_on(engine.attention_map(3, MapOf::Rollout { layer: 1 })).unwrap_err();
     assert!(refused.sentence().contains("there is none"), "{refused}");
     let own = AttendTo::Written;
-    let refused = block_on(engine.attend_to(4, own, TEXT, None, &mut |_| {}, &never)).unwrap_err();
+    let refused = block_on(engine.attend_to(4, own, TEXT, None, &mut quiet, &never)).unwrap_err();
     assert!(refused.sentence().contains("no attention"), "{refused}");
 }
 
@@ -149,7 +149,7 @@ fn a_full_decoder_reads_what_it_has_written() {
     };
     let files = Files::new(names.iter().map(source).collect()).unwrap();
     let mut engine = Engine::new();
-    let (mut silent, never) = (|_, _, _| {}, Cancel::default());
+    let (mut silent, mut quiet, never) = (|_, _, _| {}, |_| {}, Cancel::default());
     let (cpu, exact) = (BackendChoice::Cpu, PrecisionChoice::Exact);
     let load = engine.load(&files, "", None, cpu, exact, 64, &mut silent, &never);
     block_on(load).unwrap();
@@ -160,7 +160,7 @@ fn a_full_decoder_reads_what_it_has_written() {
         (2, AttendTo::Source),
         (3, AttendTo::Written),
     ] {
-        let summary = block_on(engine.attend_to(run, to, text, None, &mut |_| {}, &never)).unwrap();
+        let summary = block_on(engine.attend_to(run, to, text, None, &mut quiet, &never)).unwrap();
         let n = summary.tokens.len();
         let readers = if summary.to_source {
             summary.second.unwrap() as usize
@@ -168,7 +168,7 @@ fn a_full_decoder_reads_what_it_has_written() {
             n
         };
         assert_eq!(summary.shape.causal, to == AttendTo::Written);
-        let of = MapOf::Head { layer: 1, head: 1 };
+        let of = MapOf::Head { layer: 0, head: 1 };
         let map = block_on(engine.attention_map(run, of)).unwrap();
         for (from, row) in map.chunks(n).enumerate().take(readers) {
             assert!(
@@ -176,7 +176,7 @@ fn a_full_decoder_reads_what_it_has_written() {
                 "{to:?} {from}"
             );
             // Every row is the one that a cell is explained from.
-            let focus = block_on(engine.attention_focus(run, 1, 1, from as u32)).unwrap();
+            let focus = block_on(engine.attention_focus(run, 0, 1, from as u32)).unwrap();
             for (a, b) in focus.probs.iter().zip(row) {
                 assert!((a - b).abs() < CLOSE, "{to:?} {from}: {a} {b}");
             }
