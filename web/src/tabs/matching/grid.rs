@@ -75,8 +75,11 @@ fn Row(runs: Runs, picture: Picture) -> impl IntoView {
         let row = place.get()?;
         runs.table.with(|table| {
             let row = table.rows.get(row)?;
-            let shaded =
-                |cell: &Option<Cell>| cell.map(|cell| (cell, table.shade(&cell, runs.shown.get())));
+            let shown = runs.shown.get();
+            // What is not shown changes with every picture, and draws nothing anew.
+            let shaded = |cell: &Option<Cell>| {
+                cell.map(|cell| (cell.only(shown), table.shade(&cell, shown)))
+            };
             Some(row.iter().map(shaded).collect::<Vec<_>>())
         })
     });
@@ -167,7 +170,13 @@ fn CellView(
     };
     let content = {
         let picture = picture.clone();
-        move |why: bool| explain(runs, &picture, &label, &cell, subject, why)
+        move |why: bool| {
+            let row = place.get_untracked().unwrap_or(row);
+            let whole = runs
+                .table
+                .with_untracked(|table| *table.rows.get(row)?.get(column)?);
+            explain(runs, &picture, &label, &whole.unwrap_or(cell), subject, why)
+        }
     };
     let lens = runs.desk.lens;
     let (point, focus) = (content.clone(), content.clone());

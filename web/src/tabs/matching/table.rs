@@ -53,6 +53,18 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// The cosine and the number that is shown; 0 in place of the others.
+    pub fn only(self, shown: Shown) -> Self {
+        let keep = |kind: Shown, share: f32| if shown == kind { share } else { 0.0 };
+        Self {
+            of_texts: keep(Shown::OfTexts, self.of_texts),
+            of_pictures: keep(Shown::OfPictures, self.of_pictures),
+            ..self
+        }
+    }
+}
+
 /// All cells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
