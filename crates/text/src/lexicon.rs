@@ -34,14 +34,17 @@ impl Lexicon {
     }
 
     /// Models of several languages take the one to translate to as a token before the text, written
-    /// `>>por<<`: it, its bytes in the text, and what follows.
+    /// `>>por<<`: it, its bytes in the text, and what follows. One that the model does not know is unknown.
     pub(crate) fn language<'t>(&self, text: &'t str) -> (Option<(u32, usize)>, &'t str) {
-        let end = text.strip_prefix(">>").and_then(|rest| rest.find("<<"));
-        // The marks around the name.
-        let code = end.and_then(|end| text.get(..end + 4));
-        match code.and_then(|code| Some((code, *self.ids.get(code)?))) {
-            Some((code, id)) => (Some((id, code.len())), &text[code.len()..]),
-            None => (None, text),
+        let name = text
+            .strip_prefix(">>")
+            .and_then(|rest| rest.split_once("<<"));
+        match name {
+            Some((name, rest)) if !name.is_empty() && !name.contains('\n') => {
+                let code = &text[..text.len() - rest.len()];
+                (Some((self.id(code), code.len())), rest)
+            }
+            _ => (None, text),
         }
     }
 

@@ -6,6 +6,8 @@ Writes, beside this script, `hub/`: `config.json`, `generation_config.json`, `so
 `pytorch_model.bin` as PyTorch writes it since 1.6, and `before-1.6.bin`, the same tensors as it was written before; and
 `hub.json`:
 
+The storages of `before-1.6.bin` are named by where they lay in memory, so that file differs from run to run.
+
     texts: [{text, ids, beams, target}]: what `MarianTokenizer` makes of a text, and the translation `generate` finds with so
            many beams, at most two tokens for each of the text, as text without special tokens
 """
