@@ -330,7 +330,10 @@ impl Runs {
     /// Goes on with a model that is there; otherwise the button keeps asking.
     fn look_if_ready(self) {
         let used = self.handle.get_value().is_some();
-        if used && untrack(|| self.desk.model.is_ready()) {
+        let (prompts, waiting) = self.missing();
+        // A run would end an explanation under way, and is not for nothing.
+        let nothing = prompts.is_empty() && waiting.is_empty();
+        if used && !nothing && untrack(|| self.desk.model.is_ready()) {
             self.start();
         }
     }
@@ -406,17 +409,23 @@ impl Runs {
         });
     }
 
-    async fn fill(self, handle: u32, run: u32) {
-        self.use_model(handle);
-        let prompts: Vec<String> = self.labels.with_untracked(|labels| {
+    /// Texts that nobody has read and pictures that nobody has looked at.
+    fn missing(&self) -> (Vec<String>, Vec<Picture>) {
+        let prompts = self.labels.with_untracked(|labels| {
             let prompts = labels.iter().map(|label| untrack(|| self.prompt(label)));
             self.texts
                 .with_untracked(|known| prompts.filter(|p| !known.contains_key(p)).collect())
         });
-        let waiting: Vec<Picture> = self.pictures.with_untracked(|pictures| {
+        let waiting = self.pictures.with_untracked(|pictures| {
             let waits = |p: &&Picture| p.state.with_untracked(|state| *state == State::Waiting);
             pictures.iter().filter(waits).cloned().collect()
         });
+        (prompts, waiting)
+    }
+
+    async fn fill(self, handle: u32, run: u32) {
+        self.use_model(handle);
+        let (prompts, waiting) = self.missing();
         let start = now();
         let (all, texts) = (waiting.len(), prompts.len());
         self.phase.set(Phase::Looking(0, all));
