@@ -6,6 +6,7 @@
 //! too; where both sides shrink much, that changes a byte by one at most.)
 
 use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::{COLOURS, Filter, Preprocessing, Size};
@@ -139,8 +140,12 @@ impl Narrowing {
             .resize_alg(ResizeAlg::Convolution(filter.into()))
             .use_alpha(false);
         // Lengths and kinds fit, the only things that can be wrong; nothing to resize stays black.
-        if let Ok(source) = ImageRef::new(width, height, &source, kind) {
-            let _ = self.resizer.resize(&source, &mut out, &options);
+        // By the type of the pixels: the call that finds it out brings the code of all fourteen types.
+        if let Ok(source) = ImageRef::new(width, height, &source, kind)
+            && let (Some(source), Some(mut out)) =
+                (source.typed_image::<U8x3>(), out.typed_image_mut::<U8x3>())
+        {
+            let _ = self.resizer.resize_typed(&source, &mut out, &options);
         }
         out.into_vec()
     }
