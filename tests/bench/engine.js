@@ -13,7 +13,7 @@ export class Engine {
   static start(address) {
     const engine = new Engine();
     return new Promise((resolve, reject) => {
-      engine.#worker = new Worker(address);
+      engine.#worker = new Worker(address, { type: "module" });
       engine.#worker.onerror = (event) =>
         reject(new Error(event.message ?? "the worker's script could not be loaded"));
       engine.#worker.onmessage = ({ data: { id, body } }) => {

@@ -10,7 +10,7 @@ use crate::components::model_line::ModelLine;
 use crate::components::notices::NoticeList;
 use crate::components::theme::Dark;
 use crate::page::Page;
-use crate::tabs::{self, TABS, Tab};
+use crate::tabs::{self, Missing, TABS, Tab};
 
 /// The whole page.
 #[component]
@@ -50,10 +50,17 @@ fn Panel(tab: &'static Tab, open: Memo<String>) -> impl IntoView {
     let page: Page = expect_context();
     let is_open = Memo::new(move |_| open.with(|open| open == tab.id));
     let made = Memo::new(move |before| before.copied().unwrap_or(false) || is_open.get());
+    let attempts = RwSignal::new(0);
     let content = move || {
+        attempts.track();
         made.get().then(|| {
             provide_context(page.desk(tab.id));
-            (tab.view)()
+            Suspend::new(async move {
+                match (tab.view)().await {
+                    Ok(view) => view,
+                    Err(Missing) => view! { <MissingPart attempts/> }.into_any(),
+                }
+            })
         })
     };
     view! {
@@ -63,7 +70,20 @@ fn Panel(tab: &'static Tab, open: Memo<String>) -> impl IntoView {
             aria-labelledby=format!("tab-{}", tab.id)
             hidden=move || !is_open.get()
         >
-            {content}
+            <Suspense>{content}</Suspense>
+        </div>
+    }
+}
+
+/// In place of a tab whose part of the program did not arrive.
+#[component]
+fn MissingPart(attempts: RwSignal<u32>) -> impl IntoView {
+    view! {
+        <div class="starting" role="alert">
+            <p>"This tab could not be loaded; check the network. What you typed elsewhere is kept."</p>
+            <button type="button" class="button" on:click=move |_| attempts.update(|n| *n += 1)>
+                "Try again"
+            </button>
         </div>
     }
 }

@@ -13,7 +13,7 @@ use glassformer_engine::protocol::{Envelope, Event, Request};
 use gloo::timers::callback::Timeout;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, File, MessageEvent, Worker};
+use web_sys::{ErrorEvent, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use self::program::worker_program;
 
@@ -145,7 +145,9 @@ impl Drop for Events {
 impl Inner {
     fn spawn(self: &Rc<Self>) {
         self.up.set(false);
-        let worker = match Worker::new(worker_program()) {
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let worker = match Worker::new_with_options(worker_program(), &options) {
             Ok(worker) => worker,
             Err(error) => return self.give_up(&format!("{error:?}")),
         };

@@ -1,7 +1,10 @@
 //! The tabs. A new one adds a folder beside this file and an entry to [`TABS`].
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use glassformer_engine::registry::{self, ModelEntry};
 use leptos::prelude::*;
+use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
 use crate::fragment::Key;
 
@@ -28,7 +31,19 @@ pub struct Tab {
     /// What the empty lens says.
     pub lens_hint: &'static str,
     /// What it shows; made when it is opened for the first time.
-    pub view: fn() -> AnyView,
+    pub view: fn() -> BoxFuture<'static, Made>,
+}
+
+/// A tab's content, or that its part of the program did not arrive.
+pub type Made = Result<AnyView, Missing>;
+
+/// A part of the program did not arrive; the console has the reason.
+pub struct Missing;
+
+impl From<SplitLoaderError> for Missing {
+    fn from(_: SplitLoaderError) -> Self {
+        Self
+    }
 }
 
 /// All tabs, in the order of the header; the first opens by default.
@@ -41,7 +56,7 @@ pub const TABS: &[Tab] = &[
         keys: &[],
         generates: true,
         lens_hint: "Point at a token to see the numbers behind it. Click to keep it here; the arrow keys move on from there.",
-        view: || view! { <generate::Generate/> }.into_any(),
+        view: || ready(Ok(view! { <generate::Generate/> }.into_any())).boxed(),
     },
     Tab {
         id: fill_mask::ID,
@@ -51,7 +66,7 @@ pub const TABS: &[Tab] = &[
         keys: fill_mask::KEYS,
         generates: false,
         lens_hint: "Point at a word under a mask to see the numbers behind it, or at an arc to see what the mask looked at.",
-        view: || view! { <fill_mask::FillMask/> }.into_any(),
+        view: || fill_mask_view().boxed(),
     },
     Tab {
         id: translate::ID,
@@ -61,7 +76,7 @@ pub const TABS: &[Tab] = &[
         keys: translate::KEYS,
         generates: false,
         lens_hint: "Point at a word to see where it came from and how sure the model was, or at the tree to see what else it tried.",
-        view: || view! { <translate::Translate/> }.into_any(),
+        view: || translate_view().boxed(),
     },
     Tab {
         id: matching::ID,
@@ -71,7 +86,7 @@ pub const TABS: &[Tab] = &[
         keys: matching::KEYS,
         generates: false,
         lens_hint: "Point at a number to see what it is made of. Click it to see which parts of the picture and which words mattered; click a picture to see its texts ranked.",
-        view: || view! { <matching::Match/> }.into_any(),
+        view: || matching_view().boxed(),
     },
     Tab {
         id: attention::ID,
@@ -81,9 +96,31 @@ pub const TABS: &[Tab] = &[
         keys: attention::KEYS,
         generates: false,
         lens_hint: "Point at a token to see what it reads. Click to keep it here with every number behind one weight, from query and key to the output.",
-        view: || view! { <attention::Attention/> }.into_any(),
+        view: || attention_view().boxed(),
     },
 ];
+
+// Each of these and what only it needs is a file of its own, fetched when the tab is first opened.
+
+#[wasm_split(fill_mask, fallible)]
+fn fill_mask_view() -> Made {
+    Ok(view! { <fill_mask::FillMask/> }.into_any())
+}
+
+#[wasm_split(translate, fallible)]
+fn translate_view() -> Made {
+    Ok(view! { <translate::Translate/> }.into_any())
+}
+
+#[wasm_split(matching, fallible)]
+fn matching_view() -> Made {
+    Ok(view! { <matching::Match/> }.into_any())
+}
+
+#[wasm_split(attention, fallible)]
+fn attention_view() -> Made {
+    Ok(view! { <attention::Attention/> }.into_any())
+}
 
 /// The tab of this id.
 pub fn find(id: &str) -> Option<&'static Tab> {

@@ -10,7 +10,7 @@ use crate::arguments::Arguments;
 use crate::error::{Error, Result};
 use crate::step::{run, step};
 use crate::workspace::Workspace;
-use crate::{models, tools};
+use crate::{models, split, tools};
 
 /// What is built, and where to.
 pub struct Options {
@@ -71,7 +71,8 @@ pub fn build_page(workspace: &Workspace, options: &Options) -> Result<()> {
                 "release" => trunk.arg("--release"),
                 profile => trunk.args(["--cargo-profile", profile]),
             };
-            run(&mut trunk, "The messages above say where.")
+            run(&mut trunk, "The messages above say where.")?;
+            split::split(workspace, &tools, &options.profile, &options.dist)
         },
     )
 }

@@ -5,12 +5,13 @@ use std::pin::pin;
 use futures::future::{Either, select};
 use glassformer_graph::Backend;
 use glassformer_tasks::{Advance, Branch, GenerateSettings, Step, TaskError};
-use glassformer_text::{Message, SpecialTokens};
+use glassformer_text::{Message, SpecialTokens, Tokenizer};
 use web_time::Instant;
 
 use crate::clock::Clock;
 use crate::executors::{DeviceSwitch, Executors, Place};
 use crate::load::{Loaded, OnProgress};
+use crate::parts::part;
 use crate::protocol::{
     self, BackendChoice, Event, GenerateStats, Kept, ModelInfo, PrecisionChoice, Prompt,
     PromptToken,
@@ -174,7 +175,7 @@ impl Engine {
     ///
     /// # Errors
     /// If nothing is loaded, the prompt is empty, or the model has no chat template.
-    pub fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+    pub async fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let loaded = self.loaded().ok_or(EngineError::NoModel)?;
         let tokenizer = &loaded.tokenizer;
         let text = match prompt {
@@ -197,7 +198,7 @@ impl Engine {
                     role: "user".into(),
                     content: text.clone(),
                 };
-                let text = tokenizer.chat(&[message], true)?;
+                let text = chat(tokenizer, &message).await?;
                 tokenizer.encode(&text, SpecialTokens::Parse)?
             }
         };
@@ -223,7 +224,7 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<GenerateStats> {
         let start = Instant::now();
-        let ids = self.encode(prompt)?;
+        let ids = self.encode(prompt).await?;
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         let mut generation = ready.start(ids.clone(), branch.clone(), settings.clone())?;
         let loaded = &ready.loaded;
@@ -304,7 +305,7 @@ impl Engine {
     /// # Errors
     /// As [`Self::generate`].
     pub async fn top_logits(&mut self, prompt: &Prompt, count: usize) -> Result<TopLogits> {
-        let ids = self.encode(prompt)?;
+        let ids = self.encode(prompt).await?;
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         let mut generation =
             ready.start(ids.clone(), Branch::default(), GenerateSettings::default())?;
@@ -323,5 +324,12 @@ impl Engine {
         top.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         top.truncate(count);
         Ok(TopLogits { ids, top })
+    }
+}
+
+part! { chat:
+    /// A message in the words that the model's template puts around it.
+    fn chat(tokenizer: &Tokenizer, message: &Message) -> Result<String> {
+        Ok(tokenizer.chat(std::slice::from_ref(message), true)?)
     }
 }

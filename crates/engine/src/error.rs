@@ -44,6 +44,12 @@ pub enum EngineError {
         /// What the system says.
         reason: String,
     },
+    /// A part of the program is fetched when it is first needed, and did not come.
+    #[error("A part of the program did not arrive; check the network and try again.")]
+    MissingPart,
+    /// There is no GPU that can be used.
+    #[error("{0}")]
+    NoGpu(String),
     /// The server answered, but not with the file.
     #[error("{file} is not on the server (it answered {status}).")]
     Status {
@@ -98,6 +104,13 @@ pub enum EngineError {
     /// From a task.
     #[error(transparent)]
     Task(#[from] TaskError),
+}
+
+#[cfg(feature = "parts")]
+impl From<wasm_split_helpers::SplitLoaderError> for EngineError {
+    fn from(_: wasm_split_helpers::SplitLoaderError) -> Self {
+        Self::MissingPart
+    }
 }
 
 impl EngineError {

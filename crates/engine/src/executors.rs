@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
+use futures::FutureExt;
 use glassformer_cpu::CpuExecutor;
 use glassformer_gpu::{Gpu, GpuExecutor, Wanted};
 use glassformer_graph::{ExecError, Executor, Precision};
 
+use crate::EngineError;
 use crate::measure::{self, Speeds};
+use crate::parts::{Begun, part};
 use crate::protocol::{BackendChoice, PrecisionChoice};
 
 /// An executor, and one sentence on why it is this one.
@@ -120,7 +123,7 @@ impl Executors {
         match choice {
             BackendChoice::Cpu => Place::cpu(precision, ""),
             BackendChoice::WebGpu => match self.device().await {
-                Ok(gpu) => Place::gpu(gpu, precision, ""),
+                Ok(gpu) => on_gpu(gpu, precision, "").await,
                 Err(reason) => Place::cpu(precision, &format!(" {reason}")),
             },
             BackendChoice::Auto => self.fastest(precision).await,
@@ -132,8 +135,8 @@ impl Executors {
         if let Some(gpu) = self.in_use() {
             return Ok(gpu);
         }
-        let gpu = Gpu::open(Wanted::default()).await;
-        let gpu = gpu.map_err(|error| error.to_string())?;
+        let opening = open_gpu().await.map_err(|error| error.to_string())?;
+        let gpu = opening.await.map_err(|error| error.to_string())?;
         *self.switch.0.borrow_mut() = Rc::downgrade(&gpu);
         Ok(gpu)
     }
@@ -154,13 +157,13 @@ impl Executors {
             let reason = " The only GPU here is computed by the CPU, which SIMD does better.";
             return Place::cpu(precision, reason);
         }
-        match measure::speeds(&gpu, precision).await {
+        match speeds(&gpu, precision).await {
             Ok(Speeds { gpu: fast, cpu }) if fast > cpu => {
                 let reason = format!(
                     " Measured here: {:.1} times as fast as the CPU.",
                     fast / cpu
                 );
-                Place::gpu(gpu, precision, &reason)
+                on_gpu(gpu, precision, &reason).await
             }
             Ok(Speeds { gpu: slow, cpu }) => {
                 let times = cpu / slow;
@@ -197,9 +200,41 @@ impl Executors {
         {
             let reason = format!(" {what} It was opened again.");
             let notice = format!("{what} It was opened again, and the text goes on.");
-            return (Place::gpu(gpu, precision, &reason), notice);
+            return (on_gpu(gpu, precision, &reason).await, notice);
         }
         let place = Place::cpu(precision, &format!(" {what}"));
         (place, format!("{what} The text goes on with the CPU."))
+    }
+}
+
+/// The GPU with a model's executor on it.
+async fn on_gpu(gpu: Rc<Gpu>, precision: PrecisionChoice, reason: &str) -> Place {
+    match gpu_place(gpu, precision, reason).await {
+        Ok(place) => place,
+        // Not after the device was opened by the same part.
+        Err(error) => Place::cpu(precision, &format!(" {error}")),
+    }
+}
+
+async fn speeds(gpu: &Rc<Gpu>, precision: PrecisionChoice) -> Result<Speeds, EngineError> {
+    measured(gpu, precision).await?.await
+}
+
+part! { gpu:
+    fn open_gpu<'a>() -> Begun<'a, Rc<Gpu>> {
+        let opened = Gpu::open(Wanted::default());
+        Ok(opened.map(|gpu| gpu.map_err(|error| EngineError::NoGpu(error.to_string()))).boxed_local())
+    }
+}
+
+part! { gpu:
+    fn gpu_place(gpu: Rc<Gpu>, precision: PrecisionChoice, reason: &str) -> Result<Place, EngineError> {
+        Ok(Place::gpu(gpu, precision, reason))
+    }
+}
+
+part! { gpu:
+    fn measured<'a>(gpu: &'a Rc<Gpu>, precision: PrecisionChoice) -> Begun<'a, Speeds> {
+        Ok(measure::speeds(gpu, precision).boxed_local())
     }
 }

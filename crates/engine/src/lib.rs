@@ -13,6 +13,7 @@ mod error;
 mod executors;
 mod load;
 mod measure;
+mod parts;
 mod platform;
 pub mod protocol;
 mod ready;

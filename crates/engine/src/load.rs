@@ -2,16 +2,18 @@
 
 use std::rc::Rc;
 
+use futures::FutureExt;
 use glassformer_graph::{Encoding, ExecError, Executor, Model, Role, Stack};
 use glassformer_models::{Blueprint, bind_weights, registry};
 use glassformer_tasks::attention::Layout;
 use glassformer_tasks::translation::{self, TranslationRules};
 use glassformer_text::Tokenizer;
-use glassformer_weights::{FileStream, Header, Shortlist, Sink, TensorInfo, shard_index};
+use glassformer_weights::{FileStream, Header, Shortlist, TensorInfo, shard_index};
 use web_time::{Duration, Instant};
 
 pub use self::pictures::Pictures;
-use self::sinks::{GgufSink, HeaderSink, WeightSink};
+use self::sinks::{GgufSink, HeaderSink, ModelSink, WeightSink};
+use crate::parts::{Begun, part};
 use crate::protocol::{Origin, TranslatorShape};
 use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
 
@@ -186,11 +188,12 @@ impl Files {
             notice: None,
         };
         if let Some(file) = self.marian() {
-            return self.load_marian(file, exec, context, reader).await;
+            let read = student(self, file, exec, context, reader).await?;
+            return read.await;
         }
         match self.gguf() {
             Some(file) => load_gguf(file, exec, context, reader).await,
-            None => self.load_folder(exec, context, reader).await,
+            None => folder(self, exec, context, reader).await?.await,
         }
     }
 
@@ -276,6 +279,29 @@ impl Files {
     }
 }
 
+part! { translate:
+    fn student<'a>(
+        files: &'a Files,
+        model: &'a dyn Source,
+        exec: &'a mut dyn Executor,
+        context: usize,
+        reader: Reader<'a>,
+    ) -> Begun<'a, Loaded> {
+        Ok(files.load_marian(model, exec, context, reader).boxed_local())
+    }
+}
+
+part! { folder:
+    fn folder<'a>(
+        files: &'a Files,
+        exec: &'a mut dyn Executor,
+        context: usize,
+        reader: Reader<'a>,
+    ) -> Begun<'a, Loaded> {
+        Ok(files.load_folder(exec, context, reader).boxed_local())
+    }
+}
+
 fn is_gguf(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".gguf")
 }
@@ -287,11 +313,7 @@ async fn load_gguf(
     mut reader: Reader<'_>,
 ) -> Result<Loaded> {
     reader.total = file.len();
-    let mut sink = GgufSink {
-        context,
-        parts: None,
-        weights: WeightSink::new(exec, None),
-    };
+    let mut sink = GgufSink::new(exec, context);
     reader.stream(file, &mut sink).await?;
     sink.weights.exec.finish_load()?;
     // A file that ends well has had its header.
@@ -429,16 +451,13 @@ impl Reader<'_> {
     }
 
     /// All of a file.
-    async fn stream<S: Sink<Error = EngineError>>(
-        &mut self,
-        source: &dyn Source,
-        sink: &mut S,
-    ) -> Result<()> {
+    async fn stream<S: ModelSink>(&mut self, source: &dyn Source, sink: &mut S) -> Result<()> {
         let mut stream = source.open(self.cancel).await?;
         let mut file = file_stream(source);
         (self.progress)(self.done, self.total, stream.origin());
         while let Some(chunk) = stream.next().await? {
             file.push(&chunk, sink)?;
+            sink.settle().await?;
             self.done += chunk.len() as u64;
             self.pause(stream.as_ref()).await?;
         }

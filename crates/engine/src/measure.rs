@@ -6,7 +6,7 @@ use std::rc::Rc;
 use glassformer_cpu::CpuExecutor;
 use glassformer_gpu::{Gpu, GpuExecutor};
 use glassformer_graph::{Encoding, ExecError, Executor, Input, NodeId, Role, Run, WeightId};
-use glassformer_models::registry;
+use glassformer_models::{ModelError, llama};
 use web_time::{Duration, Instant};
 
 use crate::EngineError;
@@ -51,7 +51,9 @@ pub(crate) async fn speeds(gpu: &Rc<Gpu>, choice: PrecisionChoice) -> Result<Spe
 
 /// Tokens a second, each waiting for the one before.
 async fn speed(exec: &mut dyn Executor) -> Result<f64, EngineError> {
-    let blueprint = registry::from_config(CONFIG.as_bytes(), &[], 256)?;
+    let config = serde_json::from_str(CONFIG);
+    let config = config.map_err(|error| ModelError::Config(error.to_string()))?;
+    let blueprint = llama::from_config(&config, &[], 256)?;
     let model = Rc::new(blueprint.model);
     let encodings: Vec<Encoding> = model
         .weights

@@ -347,7 +347,7 @@ fn numbers_that_no_model_has_are_refused_at_once() {
 #[test]
 fn texts_that_cannot_fit_or_leave_nothing_are_refused() {
     let engine = tiny();
-    let error = engine.encode(&plain(&"x".repeat(1 << 20))).unwrap_err();
+    let error = block_on(engine.encode(&plain(&"x".repeat(1 << 20)))).unwrap_err();
     assert!(
         error.sentence().contains("1048576 bytes"),
         "{}",

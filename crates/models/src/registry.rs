@@ -11,79 +11,53 @@ type FromConfig = fn(&Value, &[TensorInfo], usize) -> Result<Blueprint, ModelErr
 /// GGUF metadata and tensors, most positions of a session.
 type FromGguf = fn(&Header, usize) -> Result<Blueprint, ModelError>;
 
-/// A family of models.
-struct Family {
-    /// `general.architecture` of a GGUF, `model_type` of a `config.json`.
-    name: &'static str,
-    /// If GGUF files describe it in their own terms. Those of `glassformer quantize` hold a
-    /// `config.json` instead.
-    from_gguf: Option<FromGguf>,
-    from_config: FromConfig,
-}
+/// Families that GGUF files describe in their own terms, by `general.architecture`. Apart from the
+/// others, so that a program that reads only such files needs no other family.
+const GGUF_FAMILIES: &[(&str, FromGguf)] = &[("llama", llama::from_gguf)];
 
-const FAMILIES: &[Family] = &[
-    Family {
-        name: "llama",
-        from_gguf: Some(llama::from_gguf),
-        from_config: llama::from_config,
-    },
-    relative("bert", bert::bert),
-    relative("roberta", bert::roberta),
-    relative("xlm-roberta", bert::roberta),
-    relative("camembert", bert::roberta),
-    relative("distilbert", bert::distilbert),
-    relative("albert", bert::albert),
-    relative("electra", bert::electra),
-    relative("clip", vision::clip),
-    relative("vit", vision::vit),
-    relative("deit", vision::deit),
-    relative("vision-text-dual-encoder", vision::dual),
-    relative("marian", marian::from_config),
+/// All families, by the `model_type` of a `config.json`.
+const FAMILIES: &[(&str, FromConfig)] = &[
+    ("llama", llama::from_config),
+    ("bert", bert::bert),
+    ("roberta", bert::roberta),
+    ("xlm-roberta", bert::roberta),
+    ("camembert", bert::roberta),
+    ("distilbert", bert::distilbert),
+    ("albert", bert::albert),
+    ("electra", bert::electra),
+    ("clip", vision::clip),
+    ("vit", vision::vit),
+    ("deit", vision::deit),
+    ("vision-text-dual-encoder", vision::dual),
+    ("marian", marian::from_config),
 ];
-
-/// One that only a `config.json` describes.
-const fn relative(name: &'static str, from_config: FromConfig) -> Family {
-    Family {
-        name,
-        from_gguf: None,
-        from_config,
-    }
-}
 
 /// Where a GGUF of `glassformer quantize` has the `config.json` of the folder it was made from.
 pub const GGUF_CONFIG: &str = "glassformer.config.json";
 
-fn family(found: &str) -> Result<&'static Family, ModelError> {
-    let known = || {
-        FAMILIES
-            .iter()
-            .map(|f| f.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    FAMILIES
-        .iter()
-        .find(|family| family.name == found)
-        .ok_or_else(|| ModelError::UnknownArchitecture {
+fn family<F: Copy>(families: &[(&str, F)], found: &str) -> Result<F, ModelError> {
+    let named = families.iter().find(|(name, _)| *name == found);
+    let unknown = || {
+        let known: Vec<&str> = families.iter().map(|(name, _)| *name).collect();
+        ModelError::UnknownArchitecture {
             found: found.into(),
-            known: known(),
-        })
+            known: known.join(", "),
+        }
+    };
+    named.map(|(_, read)| *read).ok_or_else(unknown)
 }
 
-/// The model a GGUF header describes, with sessions of at most `context` positions.
+/// The model a GGUF header describes in its own terms, with sessions of at most `context` positions.
+/// Files of `glassformer quantize` hold a `config.json` instead, at [`GGUF_CONFIG`]: that is for
+/// [`from_config`].
 ///
 /// # Errors
 /// If the architecture is unknown or its metadata is incomplete or unsupported.
 pub fn from_gguf(header: &Header, context: usize) -> Result<Blueprint, ModelError> {
     const KEY: &str = "general.architecture";
-    if let Some(config) = header.metadata.str(GGUF_CONFIG) {
-        return from_config(config.as_bytes(), &header.tensors, context);
-    }
     let name = header.metadata.str(KEY);
     let name = name.ok_or_else(|| ModelError::MissingKey(KEY.into()))?;
-    let from_gguf = family(name)?.from_gguf;
-    let from_gguf = from_gguf.ok_or_else(|| ModelError::MissingKey(GGUF_CONFIG.into()))?;
-    from_gguf(header, context)
+    family(GGUF_FAMILIES, name)?(header, context)
 }
 
 /// The model a Hugging Face `config.json` describes, whose files hold `tensors`, with sessions of
@@ -100,5 +74,5 @@ pub fn from_config(
         serde_json::from_slice(config).map_err(|error| ModelError::Config(error.to_string()))?;
     let name = config.get("model_type").and_then(Value::as_str);
     let name = name.ok_or_else(|| ModelError::MissingKey("model_type".into()))?;
-    (family(name)?.from_config)(&config, tensors, context)
+    family(FAMILIES, name)?(&config, tensors, context)
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{self, UnboundedReceiver};
-use glassformer_engine::browser::{NetworkFile, OpenedFile, is_cached, see_file};
+use glassformer_engine::browser::{NetworkFile, OpenedFile, is_cached};
 use glassformer_engine::protocol::attention::bytes;
 use glassformer_engine::protocol::{
     BackendChoice, Envelope, Event, FinishReason, GenerateStats, ModelSource, PrecisionChoice,
@@ -21,6 +21,8 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
+
+use crate::parts::{self, Attended};
 
 /// A request that waits for its turn.
 struct Job {
@@ -233,7 +235,8 @@ impl Worker {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                let result = self.engine.fill_mask(&request, &mut emit, &cancel).await?;
+                let result = parts::fill_mask(&mut self.engine, &request, &mut emit, &cancel);
+                let result = result.await?.await?;
                 post(id, Event::Masked { result });
                 Ok(())
             }
@@ -241,7 +244,8 @@ impl Worker {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                let result = self.engine.translate(&request, &mut emit, &cancel).await?;
+                let result = parts::translate(&mut self.engine, &request, &mut emit, &cancel);
+                let result = result.await?.await?;
                 post(id, Event::Translated { result });
                 Ok(())
             }
@@ -280,16 +284,22 @@ impl Worker {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                let summary = self
-                    .engine
-                    .attend_to(id, to, &text, pair.as_deref(), &mut emit, &cancel)
-                    .await?;
+                let of = Attended {
+                    run: id,
+                    to,
+                    text: &text,
+                    second: pair.as_deref(),
+                };
+                let summary = parts::attend(&mut self.engine, of, &mut emit, &cancel);
+                let summary = summary.await?.await?;
                 post(id, Event::Attended { summary });
                 Ok(())
             }
             Request::AttentionMap { run, of } => {
                 cancel.check()?;
-                let map = self.engine.attention_map(run, of).await?;
+                let map = parts::attention_map(&mut self.engine, run, of)
+                    .await?
+                    .await?;
                 let weights = bytes(&map);
                 post(id, Event::AttentionMap { weights });
                 Ok(())
@@ -301,7 +311,10 @@ impl Worker {
                 from,
             } => {
                 cancel.check()?;
-                let focus = self.engine.attention_focus(run, layer, head, from).await?;
+                let at = [layer, head, from];
+                let focus = parts::attention_focus(&mut self.engine, run, at)
+                    .await?
+                    .await?;
                 let numbers = (&focus).into();
                 post(id, Event::AttentionFocus { numbers });
                 Ok(())
@@ -314,7 +327,8 @@ impl Worker {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                let read = self.engine.read_texts(&texts, &mut emit, &cancel).await?;
+                let read = parts::read_texts(&mut self.engine, &texts, &mut emit, &cancel);
+                let read = read.await?.await?;
                 post(id, Event::TextsRead { read });
                 Ok(())
             }
@@ -322,10 +336,8 @@ impl Worker {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                let looked = self
-                    .engine
-                    .picture_attention(&rgb, &mut emit, &cancel)
-                    .await?;
+                let looked = parts::picture_attention(&mut self.engine, &rgb, &mut emit, &cancel);
+                let looked = looked.await?.await?;
                 post(id, Event::PatchAttention { attention: looked });
                 Ok(())
             }
@@ -333,7 +345,8 @@ impl Worker {
                 cancel.check()?;
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                let why = self.engine.explain(&request, &mut emit, &cancel).await?;
+                let why = parts::explain(&mut self.engine, &request, &mut emit, &cancel);
+                let why = why.await?.await?;
                 post(id, Event::Explained { why });
                 Ok(())
             }
@@ -359,7 +372,8 @@ impl Worker {
             let (mut indices, mut pictures) = (Vec::new(), Vec::new());
             for (index, file) in (at..).zip(some) {
                 cancel.check()?;
-                match see_file(file, &preprocessing).await {
+                let seen = parts::see_picture(file, &preprocessing).await?;
+                match seen.await {
                     Ok(seen) => {
                         indices.push(index);
                         pictures.push(seen);
@@ -372,7 +386,8 @@ impl Worker {
             }
             at += some.len() as u32;
             let mut emit = |event| post(id, event);
-            let embeddings = self.engine.see(&pictures, &mut emit, cancel).await?;
+            let embeddings = parts::see(&mut self.engine, &pictures, &mut emit, cancel);
+            let embeddings = embeddings.await?.await?;
             for ((index, seen), embedding) in indices.into_iter().zip(pictures).zip(embeddings) {
                 let picture = SeenPicture {
                     embedding,

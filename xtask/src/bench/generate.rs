@@ -172,7 +172,9 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let theirs: Vec<(&str, &Path)> = theirs.into_iter().collect();
     let site = Site::serve(workspace, &options.site.dist, &theirs)?;
     let browser = Browser::launch_with(&chrome, workload.flags).map_err(pages::failed)?;
-    let (worker, files) = step("Opening the page", || site.open(&browser))?;
+    let (worker, files) = step("Writing in the page", || {
+        site.run(&browser, "generate", "&text=Hello&max_tokens=4")
+    })?;
     let mut ours = step("Loading Glassformer in Chromium", || {
         let load = json!({
             "worker": worker, "model": MODEL, "backend": workload.page, "precision": "auto",

@@ -129,7 +129,9 @@ fn run(workspace: &Workspace, task: &Task, words: &[String]) -> Result<()> {
         &[("/npm/", &modules), ("/made/", &made)],
     )?;
     let browser = Browser::launch_with(&chrome, SOFTWARE_WEBGPU).map_err(pages::failed)?;
-    let (worker, _) = step("Opening the page", || site.open(&browser))?;
+    let (worker, _) = step("Writing in the page", || {
+        site.run(&browser, "generate", "&text=Hello&max_tokens=4")
+    })?;
     let mut page = browser.new_page().map_err(pages::failed)?;
     let ready = page
         .goto(&site.page(&format!("{}/bench.html", task.folder)))

@@ -73,7 +73,9 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     let mounts: [(&str, &Path); 2] = [("/npm/", &modules), ("/sentences/", &sentences)];
     let site = Site::serve(workspace, &site.dist, &mounts)?;
     let browser = Browser::launch(&chrome).map_err(pages::failed)?;
-    let (worker, files) = step("Opening the page", || site.open(&browser))?;
+    let (worker, files) = step("Translating in the page", || {
+        site.run(&browser, "translate", "&text=Hello")
+    })?;
     let cold = step("Opening cold pages in turn", || {
         (0..pairs)
             .map(|round| cold(&site, &browser, &worker, round))

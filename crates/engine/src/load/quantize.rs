@@ -14,7 +14,7 @@ use glassformer_weights::{GgufLayout, Header, Pair, Sink, TensorInfo, dequantize
 use serde::de::IgnoredAny;
 use web_time::Instant;
 
-use super::sinks::{PREPROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER_JSON};
+use super::sinks::{ModelSink, PREPROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZER_JSON};
 use super::{
     Files, MAX_CONFIG, MAX_TOKENIZER, PREPROCESSOR, Pictures, Reader, Result, check_vocabulary,
 };
@@ -189,6 +189,8 @@ struct Rounding<'a> {
     /// Sums of the squares of rounded weights and of what rounding changed.
     squares: [f64; 2],
 }
+
+impl ModelSink for Rounding<'_> {}
 
 impl Sink for Rounding<'_> {
     type Error = EngineError;

@@ -3,25 +3,38 @@
 use std::rc::Rc;
 
 use glassformer_graph::{Executor, WeightId};
-use glassformer_models::{Binding, bind_weights, registry};
+use glassformer_models::{Binding, Blueprint, bind_weights, registry};
 use glassformer_text::{GgufVocabulary, Tokenizer};
 use glassformer_weights::{Format, Header, Metadata, Sink, TensorInfo};
 
 use super::{Parts, Pictures, Result, check_vocabulary};
 use crate::EngineError;
+use crate::parts::part;
+
+/// What becomes of a file whose weights are loaded.
+pub(super) trait ModelSink: Sink<Error = EngineError> {
+    /// What the bytes so far ask for and cannot have at once; between two chunks of the file.
+    async fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// Takes the header and nothing else.
 pub(super) struct HeaderSink(pub(super) Option<Header>);
+
+fn taken(header: &mut Header) -> Header {
+    Header {
+        format: header.format,
+        metadata: std::mem::take(&mut header.metadata),
+        tensors: std::mem::take(&mut header.tensors),
+    }
+}
 
 impl Sink for HeaderSink {
     type Error = EngineError;
 
     fn header(&mut self, header: &mut Header) -> Result<()> {
-        self.0 = Some(Header {
-            format: header.format,
-            metadata: std::mem::take(&mut header.metadata),
-            tensors: std::mem::take(&mut header.tensors),
-        });
+        self.0 = Some(taken(header));
         Ok(())
     }
 
@@ -72,6 +85,8 @@ impl Sink for WeightSink<'_> {
     }
 }
 
+impl ModelSink for WeightSink<'_> {}
+
 /// Where GGUF files keep a whole `tokenizer.json`, and those of `glassformer quantize` the
 /// `tokenizer_config.json` beside it.
 pub(super) const TOKENIZER_JSON: &str = "tokenizer.huggingface.json";
@@ -81,10 +96,26 @@ pub(super) const PREPROCESSOR_CONFIG: &str = "glassformer.preprocessor_config.js
 
 /// Builds the model when the header is there, then passes bytes on.
 pub(super) struct GgufSink<'a> {
-    pub(super) context: usize,
-    /// What the header said, once it is there.
+    context: usize,
+    /// What the header said, once it is there and was understood.
     pub(super) parts: Option<Parts>,
     pub(super) weights: WeightSink<'a>,
+    /// The header, until the model is built.
+    header: Option<Header>,
+    /// Tensor bytes that came in one chunk with the end of the header.
+    early: Vec<(usize, u64, Vec<u8>)>,
+}
+
+impl<'a> GgufSink<'a> {
+    pub(super) fn new(exec: &'a mut dyn Executor, context: usize) -> Self {
+        Self {
+            context,
+            parts: None,
+            weights: WeightSink::new(exec, None),
+            header: None,
+            early: Vec::new(),
+        }
+    }
 }
 
 impl Sink for GgufSink<'_> {
@@ -96,20 +127,40 @@ impl Sink for GgufSink<'_> {
                            config.json and tokenizer.json.";
             return Err(EngineError::NotAModel(problem.into()));
         }
-        let mut blueprint = registry::from_gguf(header, self.context)?;
-        let binding = bind_weights(&blueprint, &header.tensors)?;
-        let meta = &header.metadata;
-        let config = meta.str(registry::GGUF_CONFIG).map(str::as_bytes);
-        let preprocessor = meta.str(PREPROCESSOR_CONFIG).map(str::as_bytes);
-        let pictures = Pictures::read(config.unwrap_or_default(), preprocessor)?;
-        let tokenizer = match (config, meta.str(TOKENIZER_JSON)) {
-            (Some(_), Some(json)) => {
-                let settings = meta.str(TOKENIZER_CONFIG).map(str::as_bytes);
-                Tokenizer::from_json(json.as_bytes(), settings)?
-            }
-            (Some(_), None) => Tokenizer::none(),
-            (None, _) => Tokenizer::from_gguf(vocabulary(&mut header.metadata))?,
+        self.header = Some(taken(header));
+        Ok(())
+    }
+
+    fn data(&mut self, index: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        if self.header.is_some() {
+            self.early.push((index, offset, bytes.to_vec()));
+            return Ok(());
+        }
+        self.weights.data(index, offset, bytes)
+    }
+}
+
+impl ModelSink for GgufSink<'_> {
+    async fn settle(&mut self) -> Result<()> {
+        let Some(mut header) = self.header.take() else {
+            return Ok(());
         };
+        let of_folder = header.metadata.str(registry::GGUF_CONFIG).is_some();
+        let described = if of_folder {
+            quantized(&mut header, self.context).await?
+        } else {
+            Described {
+                blueprint: registry::from_gguf(&header, self.context)?,
+                tokenizer: Tokenizer::from_gguf(vocabulary(&mut header.metadata))?,
+                pictures: Pictures::default(),
+            }
+        };
+        let Described {
+            mut blueprint,
+            tokenizer,
+            pictures,
+        } = described;
+        let binding = bind_weights(&blueprint, &header.tensors)?;
         check_vocabulary(&tokenizer, &blueprint)?;
         let model = Rc::new(std::mem::take(&mut blueprint.model));
         self.weights
@@ -120,16 +171,39 @@ impl Sink for GgufSink<'_> {
             blueprint,
             model,
             tokenizer,
-            tensors: std::mem::take(&mut header.tensors),
+            tensors: header.tensors,
             name: header.metadata.str("general.name").map(Into::into),
             shortlist: None,
             pictures,
         });
+        for (index, offset, bytes) in std::mem::take(&mut self.early) {
+            self.weights.data(index, offset, &bytes)?;
+        }
         Ok(())
     }
+}
 
-    fn data(&mut self, index: usize, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.weights.data(index, offset, bytes)
+/// What a GGUF's metadata says of its model.
+struct Described {
+    blueprint: Blueprint,
+    tokenizer: Tokenizer,
+    pictures: Pictures,
+}
+
+part! { folder:
+    /// From the files of the folder that `glassformer quantize` made a GGUF of.
+    fn quantized(header: &mut Header, context: usize) -> Result<Described> {
+        let meta = &header.metadata;
+        let bytes = |key| meta.str(key).map(str::as_bytes);
+        let config = bytes(registry::GGUF_CONFIG).unwrap_or_default();
+        Ok(Described {
+            blueprint: registry::from_config(config, &header.tensors, context)?,
+            tokenizer: match bytes(TOKENIZER_JSON) {
+                Some(json) => Tokenizer::from_json(json, bytes(TOKENIZER_CONFIG))?,
+                None => Tokenizer::none(),
+            },
+            pictures: Pictures::read(config, bytes(PREPROCESSOR_CONFIG))?,
+        })
     }
 }
 

@@ -56,28 +56,19 @@ impl Site {
         format!("{}bench/{name}", self.server.url())
     }
 
-    /// Opens the site as a person does, which starts the worker that suits the browser, and gives
-    /// the worker's address and the files that all this took: all there is to fetch before the
-    /// weights.
-    pub fn open(&self, browser: &Browser) -> Result<(String, Vec<SiteFile>)> {
+    /// Opens the site with this fragment, which asks for a run, and waits for its figures in the status
+    /// of the tab. Gives the address of the worker that suits the browser, and the files that all this
+    /// took beside the weights: parts of the program are fetched when they are first needed.
+    pub fn run(&self, browser: &Browser, tab: &str, more: &str) -> Result<(String, Vec<SiteFile>)> {
         let mut page = browser.new_page().map_err(failed)?;
-        let opened = page.goto(&self.server.url()).and_then(|()| {
-            let shown = "document.querySelector('[data-testid=generate-input]')";
-            page.wait_for(shown, Duration::from_secs(60))
-        });
-        opened.map_err(failed)?;
+        let address = format!("{}#tab={tab}&run=1{more}", self.server.url());
+        let status = format!("document.querySelector('[data-testid={tab}-status]')");
+        let figures = format!("{status}?.textContent.includes('/s')");
+        page.goto(&address)
+            .and_then(|()| page.wait_for(&figures, Duration::from_secs(120)))
+            .map_err(failed)?;
         let worker = page.log().map_err(failed)?.workers.last().cloned();
         let worker = worker.ok_or_else(|| Error::State("the page starts no worker".to_owned()))?;
-        // Another of the kind says when it has fetched what it needs.
-        let start = format!(
-            "new Promise((resolve, reject) => {{
-                const worker = new Worker({});
-                worker.onmessage = () => resolve(worker.terminate());
-                worker.onerror = () => reject(new Error('the worker does not start'));
-            }})",
-            json!(worker)
-        );
-        page.evaluate(&start).map_err(failed)?;
         let requests = self.server.requests();
         let fetched = requests.iter().filter(|request| request.status == 200);
         let paths: BTreeSet<&str> = fetched

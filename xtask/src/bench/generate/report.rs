@@ -23,7 +23,7 @@ pub struct Report {
     /// Milliseconds from a wish to stop to the end of the text.
     pub stop: Vec<f64>,
     pub shells: Vec<Shell>,
-    /// What the page fetches before the weights.
+    /// What the page fetches for its first text, beside the weights.
     pub files: Vec<SiteFile>,
     pub ours: Measured,
     pub comparison: Comparison,
@@ -67,7 +67,7 @@ impl Report {
         lines.extend(self.table());
         lines.push(String::new());
         lines.extend(self.notes());
-        lines.push("\nFetched before the weights, by gzip -9:".to_owned());
+        lines.push("\nFetched for the first text beside the weights, by gzip -9:".to_owned());
         for SiteFile { path, gzipped } in &self.files {
             lines.push(format!("{:>10.1} kB  {path}", *gzipped as f64 / 1e3));
         }
