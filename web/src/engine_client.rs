@@ -231,7 +231,6 @@ impl Inner {
                 | Event::SeenAll { .. }
                 | Event::TextsRead { .. }
                 | Event::Explained { .. }
-                | Event::PatchAttention { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

@@ -1,5 +1,5 @@
-//! Attention, looked at: runs a text once, keeps what every head looked at, and explains any cell
-//! from the numbers the model computed.
+//! Attention, looked at: runs a text or a picture once, keeps what every head looked at, and explains
+//! any cell from the numbers the model computed.
 
 mod explain;
 mod focus;
@@ -15,9 +15,9 @@ use glassformer_graph::{
 
 pub use self::explain::CellNumbers;
 pub use self::focus::Focus;
-pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, THUMBNAIL, Tokens};
+pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, PatchGrid, THUMBNAIL, Tokens};
 pub use self::layout::{LayerNodes, Layout};
-pub(crate) use self::rollout::roll_layers;
+use crate::matching::Sight;
 use crate::{PREFILL_CHUNK, TaskError};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
@@ -29,10 +29,10 @@ pub const MOST_TOKENS: usize = 512;
 /// no weights behind its own position. Layers beyond that are run again when they are looked at.
 pub const KEPT_BYTES: usize = 160 << 20;
 
-/// A text to run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A text to run, or a picture, whose places count as tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttentionText {
-    /// Its tokens; of a decoder, what goes into it.
+    /// Its tokens; of a decoder, what goes into it; of a picture the numbers of its places.
     pub ids: Vec<u32>,
     /// For each 0, and 1 in a second sentence.
     pub types: Vec<u32>,
@@ -40,6 +40,35 @@ pub struct AttentionText {
     pub special: Vec<bool>,
     /// What is translated, for decoders.
     pub source: Option<AttentionSource>,
+    /// What is seen, for towers that see.
+    pub picture: Option<AttentionPicture>,
+}
+
+/// A picture as a model takes it, cut into patches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttentionPicture {
+    /// `[side · side, channels]`.
+    pub pixels: Vec<f32>,
+    /// Where its patches are.
+    pub places: PatchGrid,
+}
+
+impl AttentionText {
+    /// A picture `[side · side, channels]` for the tower of a model that sees.
+    pub fn of_picture(sight: &Sight, pixels: Vec<f32>) -> Self {
+        let n = sight.positions();
+        let (first, grid) = (sight.first, sight.grid);
+        Self {
+            ids: (0..n as u32).collect(),
+            types: vec![0; n],
+            special: (0..n).map(|place| place < first).collect(),
+            source: None,
+            picture: Some(AttentionPicture {
+                pixels,
+                places: PatchGrid { first, grid },
+            }),
+        }
+    }
 }
 
 /// The source that a decoder reads.
@@ -61,6 +90,7 @@ pub struct AttentionRun {
     types: Vec<u32>,
     special: Vec<bool>,
     source: AttentionSource,
+    picture: Option<AttentionPicture>,
     /// Tokens run so far.
     done: usize,
     heads: Vec<HeadSums>,
@@ -90,19 +120,23 @@ impl AttentionRun {
         stack: Option<Stack>,
         text: AttentionText,
     ) -> Result<Self> {
-        let layout = match stack {
-            Some(stack) => Layout::of_stack(model, stack)?,
-            None => Layout::find(model)?,
+        let layout = match (&text.picture, stack) {
+            (Some(_), _) => Layout::of_picture(model)?,
+            (None, Some(stack)) => Layout::of_stack(model, stack)?,
+            (None, None) => Layout::find(model)?,
         };
         let AttentionText {
             ids,
             types,
             special,
             source,
+            picture,
         } = text;
         let source = source.unwrap_or_default();
         let (n, read) = (ids.len(), source.ids.len());
-        let fits = n > 0 && n + read <= MOST_TOKENS && source.special.len() == read;
+        // A picture cannot be cut: it has the places that its model gives it.
+        let short = picture.is_some() || n + read <= MOST_TOKENS;
+        let fits = n > 0 && short && source.special.len() == read;
         if !fits || types.len() != n || special.len() != n || (layout.has_source && read == 0) {
             return Err(TaskError::NoTokens);
         }
@@ -123,6 +157,7 @@ impl AttentionRun {
             types,
             special,
             source,
+            picture,
             done: 0,
         })
     }
@@ -157,35 +192,53 @@ impl AttentionRun {
         if first == 0 {
             self.encode(exec, self.session)?;
         }
-        let count = self.run_some(exec, first, &all)?;
-        let tokens = match self.layout.stack {
-            Stack::Cross => Tokens {
-                ids: &self.source.ids,
-                special: &self.source.special,
-            },
-            Stack::Encoder | Stack::Decoder => Tokens {
-                ids: &self.ids,
-                special: &self.special,
-            },
+        // A picture is run as a whole, and leaves nothing behind: where its maps are too many to lie side
+        // by side, it is run again for some of them.
+        let together = match &self.picture {
+            Some(_) => self.most_kept,
+            None => all.len(),
         };
-        for layer in all {
-            let rows = self.layer_rows(exec, layer).await?;
-            let keep = layer < self.most_kept;
-            if keep && first == 0 {
-                self.kept.push(LayerMaps::new(layer, self.layout.heads));
-            }
-            for head in 0..self.layout.heads {
-                for r in 0..count {
-                    let i = first + r;
-                    let row = seen(&rows, &self.layout, head, r, i);
-                    self.heads[layer * self.layout.heads + head].row(i, row, tokens);
-                    if keep {
-                        self.kept[layer].heads[head].extend_from_slice(row);
-                    }
-                }
+        let mut count = 0;
+        for layers in all.chunks(together.max(1)) {
+            count = self.run_some(exec, first, layers)?;
+            for &layer in layers {
+                self.gather(exec, layer, first..first + count).await?;
             }
         }
         self.done = first + count;
+        Ok(())
+    }
+
+    /// Takes what the heads of a layer looked at in the last run, which was that of these tokens.
+    async fn gather(
+        &mut self,
+        exec: &dyn Executor,
+        layer: usize,
+        tokens: std::ops::Range<usize>,
+    ) -> Result<()> {
+        let rows = self.layer_rows(exec, layer).await?;
+        let (ids, special) = match self.layout.stack {
+            Stack::Cross => (&self.source.ids, &self.source.special),
+            Stack::Encoder | Stack::Decoder => (&self.ids, &self.special),
+        };
+        let about = Tokens {
+            ids,
+            special,
+            places: self.picture.as_ref().map(|picture| picture.places),
+        };
+        let keep = layer < self.most_kept;
+        if keep && tokens.start == 0 {
+            self.kept.push(LayerMaps::new(layer, self.layout.heads));
+        }
+        for head in 0..self.layout.heads {
+            for (r, i) in tokens.clone().enumerate() {
+                let row = seen(&rows, &self.layout, head, r, i);
+                self.heads[layer * self.layout.heads + head].row(i, row, about);
+                if keep {
+                    self.kept[layer].heads[head].extend_from_slice(row);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -235,10 +288,12 @@ impl AttentionRun {
         ];
         let graph = self.model.entry(&self.layout.entry)?;
         let has = |(name, _): &(&str, &[u32])| graph.find(name).is_some();
+        let pixels = self.picture.as_ref();
         let inputs: Vec<Input<'_>> = given
             .into_iter()
             .filter(has)
             .map(|(name, data)| Input { name, data })
+            .chain(pixels.map(|picture| Input::values("pixels", &picture.pixels)))
             .collect();
         let taps: Vec<Tap> = nodes
             .iter()

@@ -13,7 +13,7 @@ use glassformer_engine::protocol::{
 };
 use glassformer_engine::tasks::matching::TOGETHER;
 use glassformer_engine::{
-    Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, registry,
+    Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, heap_bytes, registry,
 };
 use js_sys::{Array, Reflect};
 use serde::Serialize;
@@ -54,13 +54,11 @@ impl Kind {
         match request {
             Request::Load { .. } => Self::Load,
             Request::Generate { .. } => Self::Generate,
-            Request::Attend { .. } => Self::Attend,
+            Request::Attend { .. } | Request::AttendPicture { .. } => Self::Attend,
             Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
             Request::FillMask { place, .. } => Self::FillMask(*place),
             Request::Translate { .. } => Self::Translate,
-            Request::See { .. } | Request::ReadTexts { .. } | Request::PatchAttention { .. } => {
-                Self::Match
-            }
+            Request::See { .. } | Request::ReadTexts { .. } => Self::Match,
             Request::Explain { .. } => Self::Explain,
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
@@ -287,6 +285,25 @@ impl Worker {
                 post(id, Event::Attended { summary });
                 Ok(())
             }
+            Request::AttendPicture { model } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let preprocessing = self.engine.preprocessing()?;
+                let [file] = &job.files[..] else {
+                    return Err(EngineError::Read {
+                        file: "The picture".into(),
+                        reason: "it did not come with the request".into(),
+                    });
+                };
+                let seen = see_file(file, &preprocessing).await?;
+                let mut emit = |event| post(id, event);
+                let summary = self
+                    .engine
+                    .attend_picture(id, &seen, &mut emit, &cancel)
+                    .await?;
+                post(id, Event::Attended { summary });
+                Ok(())
+            }
             Request::AttentionMap { run, of } => {
                 cancel.check()?;
                 let map = self.engine.attention_map(run, of).await?;
@@ -316,17 +333,6 @@ impl Worker {
                 let mut emit = |event| post(id, event);
                 let read = self.engine.read_texts(&texts, &mut emit, &cancel).await?;
                 post(id, Event::TextsRead { read });
-                Ok(())
-            }
-            Request::PatchAttention { model, rgb } => {
-                cancel.check()?;
-                self.engine.choose(model)?;
-                let mut emit = |event| post(id, event);
-                let looked = self
-                    .engine
-                    .picture_attention(&rgb, &mut emit, &cancel)
-                    .await?;
-                post(id, Event::PatchAttention { attention: looked });
                 Ok(())
             }
             Request::Explain { model, request } => {
@@ -450,7 +456,9 @@ impl Worker {
     }
 
     fn ready(&self, id: u32) -> Result<(), EngineError> {
-        let model = self.engine.info().ok_or(EngineError::NoModel)?.clone();
+        let mut model = self.engine.info().ok_or(EngineError::NoModel)?.clone();
+        // Of now: what was loaded long ago has run since.
+        model.heap_bytes = heap_bytes();
         let notice = self
             .engine
             .loaded()

@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use super::chosen::Chosen;
 use super::colour::{Paint, Palette};
 use super::options::Options;
+use super::sight;
 use super::text::Text;
 use crate::components::lens::{Detail, Fact, LensContent, Subject};
 use crate::components::theme::Dark;
@@ -52,16 +53,21 @@ pub fn content(
             .get(i)
             .map_or(0, |token| token.id)
     };
+    let name = |i: usize| chosen.shown.name(i);
+    let means = |i: usize| match chosen.shown.seen {
+        Some(_) => format!("place {i} of {n}"),
+        None => format!("token {i}, id {}", token(i)),
+    };
     let mut facts = vec![
         Fact {
             name: "Looks",
-            value: format!("“{}”", label(from)),
-            means: format!("token {from}, id {}", token(from)),
+            value: name(from),
+            means: means(from),
         },
         Fact {
             name: "Is looked at",
-            value: format!("“{}”", label(to)),
-            means: format!("token {to}, id {}", token(to)),
+            value: name(to),
+            means: means(to),
         },
     ];
     let others = chosen.maps.iter().skip(1).filter_map(|(of, map)| match of {
@@ -77,10 +83,10 @@ pub fn content(
         "This model reads from left to right: a token cannot look at what comes behind it.".into()
     } else {
         format!(
-            "“{}” takes {:.1} % of what this head reads from “{}”. That is where it read, not why the model decided.",
-            label(from),
+            "{} takes {:.1} % of what this head reads from {}. That is where it read, not why the model decided.",
+            sight::capital(&name(from)),
             weight * 100.0,
-            label(to)
+            name(to)
         )
     };
     let detail = (kept && text.is_live_untracked())

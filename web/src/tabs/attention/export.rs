@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use glassformer_engine::protocol::attention::MapOf;
+use glassformer_engine::tasks::attention::PatchGrid;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
@@ -70,20 +71,21 @@ fn name(options: &Options) -> String {
 
 fn title(chosen: &Chosen, options: &Options) -> String {
     let (layer, head) = options.head.unwrap_or((0, 0));
-    let text: String = chosen
-        .shown
-        .summary
-        .tokens
-        .iter()
-        .map(|token| token.text.as_str())
-        .collect();
+    let tokens = chosen.shown.summary.tokens.iter();
+    let text = match &chosen.shown.seen {
+        Some(_) => "a picture".into(),
+        None => tokens.map(|token| token.text.as_str()).collect::<String>(),
+    };
     let derived = if options.derives() { " (derived)" } else { "" };
     format!("Attention, layer {layer}, head {head}{derived}: {text}")
 }
 
 fn svg(name: &str, chosen: &Chosen, options: &Options) -> Result<(), JsValue> {
     let picture = drawn(chosen, options, None, WIDTH).picture;
-    let svg = picture.to_svg(&title(chosen, options));
+    // A picture that the browser does not write is left out.
+    let svg = picture.to_svg(&title(chosen, options), &|seen| {
+        paint::address_of(seen).unwrap_or_default()
+    });
     save(&format!("{name}.svg"), "image/svg+xml", &svg)
 }
 
@@ -107,7 +109,7 @@ async fn json(text: Text, options: Options) {
         .get_untracked()
         .filter(|shown| shown.recorded.is_none())
     else {
-        return text.say("Run a text first; the recorded example has no numbers to save.");
+        return text.say("Press Run first; the recorded example has no numbers to save.");
     };
     let shape = shown.summary.shape;
     let n = shown.n();
@@ -145,6 +147,10 @@ async fn json(text: Text, options: Options) {
         "{{\"tokens\":{tokens},\"ids\":{ids:?},\"heads\":{:?},",
         pairs(&chosen)
     );
+    if let Some(seen) = &shown.seen {
+        let PatchGrid { first, grid } = seen.grid;
+        let _ = write!(json, "\"learned\":{first},\"grid\":[{grid},{grid}],");
+    }
     json.push_str("\"axes\":[\"layer\",\"head\",\"query\",\"key\"],\"weights\":[");
     let mut layer = None;
     for ((of, _), map) in &maps {
