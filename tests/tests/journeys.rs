@@ -19,6 +19,8 @@ mod lens;
 mod loading;
 #[path = "journeys/matching.rs"]
 mod matching;
+#[path = "journeys/pictures.rs"]
+mod pictures;
 #[path = "journeys/translate.rs"]
 mod translate;
 #[path = "journeys/webgpu.rs"]
