@@ -164,6 +164,10 @@ fn look(model: &mut Runner, text: AttentionText, expected: &[Vec<Vec<Vec<f32>>>]
             let diff = max_diff(&map, &expected.concat());
             let at = format!("layer {layer}, head {head}");
             worst.check(diff.into(), ATTENTION.into(), at);
+            // Every focus is a run of its own.
+            if head > 0 {
+                continue;
+            }
             let (from, to) = (n - 1, n / 2);
             let focus = block_on(run.focus(exec, layer, head, from)).unwrap();
             let cell = focus.cell(to, scale).unwrap();
@@ -185,11 +189,12 @@ fn of_one(all: &[Vec<Vec<Vec<Vec<f32>>>>], which: usize) -> Vec<Vec<Vec<Vec<f32>
     all.iter().map(|layer| layer[which].clone()).collect()
 }
 
-fn check_looking(name: &str, target: Target, on: &str) {
+/// The first `most` pictures and texts of a model.
+fn check_looking(name: &str, target: Target, on: &str, most: usize) {
     let golden: Golden = golden::json(&format!("vision/{name}/golden.json"));
     let mut model = golden::tiny_of("vision", name, target);
     let sight = Sight::find(&model.loaded.model).unwrap();
-    for (i, pixels) in golden.image.pixels.iter().enumerate() {
+    for (i, pixels) in golden.image.pixels.iter().enumerate().take(most) {
         let text = AttentionText::of_picture(&sight, pixels.concat());
         assert_eq!(text.special.iter().filter(|s| **s).count(), sight.first);
         let expected = of_one(&golden.image.attention, i);
@@ -201,7 +206,7 @@ fn check_looking(name: &str, target: Target, on: &str) {
         );
     }
     let Some(read) = &golden.text else { return };
-    for (i, &length) in read.lengths.iter().enumerate() {
+    for (i, &length) in read.lengths.iter().enumerate().take(most) {
         let n = length as usize;
         let text = AttentionText {
             ids: read.ids[i][..n].to_vec(),
@@ -248,7 +253,7 @@ fn pictures_and_captions_on_the_gpu() {
 #[test]
 fn heads_over_pictures_and_captions_on_the_cpu() {
     for name in MODELS {
-        check_looking(name, Target::Cpu(Precision::Exact), "the CPU");
+        check_looking(name, Target::Cpu(Precision::Exact), "the CPU", usize::MAX);
     }
 }
 
@@ -257,7 +262,7 @@ fn heads_over_pictures_and_captions_on_the_gpu() {
     let gpus = golden::gpus("heads_over_pictures_and_captions_on_the_gpu");
     for (i, target) in gpus.into_iter().enumerate() {
         for name in MODELS {
-            check_looking(name, target, &format!("GPU {i}"));
+            check_looking(name, target, &format!("GPU {i}"), 1);
         }
     }
 }

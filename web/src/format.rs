@@ -105,6 +105,10 @@ pub fn share(part: f64) -> String {
     match part {
         0.0 => "0 %".into(),
         part if part < 1e-4 => "< 0.01 %".into(),
+        // What rounds to one hundred would look certain.
+        part if part < 1e-2 || (0.9995..0.999_95).contains(&part) => {
+            format!("{:.2} %", part * 100.0)
+        }
         part => percent(part),
     }
 }
@@ -184,7 +188,8 @@ mod tests {
         assert_eq!(percent(0.999_99), "> 99.99 %");
         assert_eq!(percent(0.000_31), "0.0310 %");
         assert_eq!(percent(3.1e-9), "3.1e-7 %");
-        assert_eq!(share(0.000_1), "0.0100 %");
+        assert_eq!([0.000_1, 0.001_33].map(share), ["0.01 %", "0.13 %"]);
+        assert_eq!([0.999_7, 0.999_97].map(share), ["99.97 %", "> 99.99 %"]);
         assert_eq!(
             [0.0, 5.5e-5, 0.452].map(share),
             ["0 %", "< 0.01 %", "45.2 %"]

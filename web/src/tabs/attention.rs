@@ -168,17 +168,22 @@ impl Texts {
 
     /// What was typed is run after a pause, if that needs no load.
     fn typed(self) {
-        let wait = Timeout::new(RUN_AFTER_MILLISECONDS, move || self.start_if_ready());
+        let wait = Timeout::new(RUN_AFTER_MILLISECONDS, move || {
+            self.start_if_ready();
+        });
         // Replacing a timeout cancels the one before.
         self.waiting.set_value(Some(wait));
     }
 
-    fn start_if_ready(self) {
+    /// Runs what is there, if that needs no load; says whether it does.
+    fn start_if_ready(self) -> bool {
         let desk = self.first.desk();
         let typed = desk.text.with_untracked(|text| !text.trim().is_empty());
-        if (typed || untrack(|| sight::looks(desk))) && untrack(|| desk.model.is_ready()) {
+        let starts = (typed || untrack(|| sight::looks(desk))) && untrack(|| desk.model.is_ready());
+        if starts {
             self.start();
         }
+        starts
     }
 
     fn start_if_cached(self) {
@@ -274,7 +279,7 @@ pub fn Attention() -> impl IntoView {
     let second = chosen::chosen(texts.second, options);
     let few = move || {
         let shown = texts.first.shown.get();
-        shown.is_some_and(|shown| shown.summary.shape.layers <= FEW_LAYERS)
+        shown.is_some_and(|shown| shown.summary.shape.layers <= FEW_LAYERS && shown.seen.is_none())
     };
     let scaled = Memo::new(move |_| {
         let pictured = texts

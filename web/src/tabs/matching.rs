@@ -179,8 +179,11 @@ fn PictureSource(runs: Runs) -> impl IntoView {
     let all = move || {
         let count = runs.pictures.with(Vec::len);
         match count {
-            0 => "No picture yet.".into(),
-            count => format::counted(count as u64, "picture"),
+            0 => "No picture yet; what you add stays in this browser.".into(),
+            count => format!(
+                "{}; they stay in this browser.",
+                format::counted(count as u64, "picture")
+            ),
         }
     };
     view! {
@@ -196,7 +199,7 @@ fn PictureSource(runs: Runs) -> impl IntoView {
                     "Remove all"
                 </button>
             </div>
-            <p class="hint">{all} "; they stay in this browser."</p>
+            <p class="hint">{all}</p>
         </div>
     }
 }

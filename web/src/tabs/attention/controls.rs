@@ -190,7 +190,10 @@ pub fn HeadLegend(
     let several = move || {
         let options = options.get();
         let shown = options.shown();
-        (!options.rollout && shown.len() > 1).then_some(shown)
+        let pictured = text
+            .shown
+            .with(|shown| shown.as_ref().is_some_and(|shown| shown.seen.is_some()));
+        (!options.rollout && !pictured && shown.len() > 1).then_some(shown)
     };
     let item = move |(i, head): (usize, HeadId)| {
         let dash: Vec<String> = DASHES[i % DASHES.len()]

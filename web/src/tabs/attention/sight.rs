@@ -100,13 +100,14 @@ pub fn TowerChoice(
                     data-testid=testid
                     prop:checked=move || desk.values.with(Options::read).tower == tower
                     on:change=move |_| {
-                        change(desk, |options| {
-                            options.tower = tower;
+                        change(desk, |options| options.tower = tower);
+                        if texts.start_if_ready() {
                             // The layers and heads of one are not those of another.
-                            options.head = None;
-                            options.others.clear();
-                        });
-                        texts.start_if_ready();
+                            change(desk, |options| {
+                                options.head = None;
+                                options.others.clear();
+                            });
+                        }
                     }
                 />
                 <span>{label}</span>

@@ -303,6 +303,11 @@ pub fn HeadWall(
             options.others = if others.is_empty() { back } else { Vec::new() };
         });
     };
+    // Pictures are not drawn over each other.
+    let pictured = move || {
+        text.shown
+            .with(|shown| shown.as_ref().is_some_and(|shown| shown.seen.is_some()))
+    };
     let grouped = move || {
         let group = grid.get().map_or(1, |grid| grid.group);
         (group > 1).then(|| {
@@ -336,7 +341,7 @@ pub fn HeadWall(
             <div>
                 <p class="wall-line" data-testid="attention-head-line">{line}</p>
                 {move || grouped().map(|words| view! { <p class="hint">{words}</p> })}
-                <label class="check">
+                <label class="check" hidden=pictured>
                     <input type="checkbox" prop:checked=over on:change:target=move |event| over.set(event.target().checked())/>
                     <span>"Draw heads over each other"</span>
                 </label>

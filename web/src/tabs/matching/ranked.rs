@@ -85,8 +85,10 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
         <img class="match-large" src=picture.url alt=picture.name/>
         <ol class="match-ranked">{rows}</ol>
         <p class="hint">"Shares of a softmax over the texts of the grid, times the model's scale: derived."</p>
-        <button type="button" class="button" data-testid="match-look" hidden=move || !seen() on:click=look>
-            "What its heads look at"
-        </button>
+        <p class="match-buttons" hidden=move || !seen()>
+            <button type="button" class="button" data-testid="match-look" on:click=look>
+                "What the heads look at in it"
+            </button>
+        </p>
     }
 }

@@ -7,7 +7,7 @@ use web_sys::File;
 
 use super::super::SOURCE;
 use super::super::pictures::{self, MOST, Picture, State};
-use super::Runs;
+use super::{Phase, Runs};
 use crate::components::pictures::{SAMPLES, sample_url};
 
 impl Runs {
@@ -100,6 +100,7 @@ impl Runs {
     /// Takes all pictures out of the grid.
     pub fn clear(self) {
         self.stop();
+        self.phase.set(Phase::Idle);
         self.forget_recorded();
         self.desk.lens.clear(SOURCE);
         self.pictures.update(|pictures| {
