@@ -17,6 +17,8 @@ mod generate;
 mod lens;
 #[path = "journeys/loading.rs"]
 mod loading;
+#[path = "journeys/many_pictures.rs"]
+mod many_pictures;
 #[path = "journeys/matching.rs"]
 mod matching;
 #[path = "journeys/pictures.rs"]

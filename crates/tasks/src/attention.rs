@@ -6,6 +6,7 @@ mod focus;
 mod heads;
 mod layout;
 mod rollout;
+mod text;
 
 use std::rc::Rc;
 
@@ -17,7 +18,7 @@ pub use self::explain::CellNumbers;
 pub use self::focus::Focus;
 pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, PatchGrid, THUMBNAIL, Tokens};
 pub use self::layout::{LayerNodes, Layout};
-use crate::matching::Sight;
+pub use self::text::{AttentionPicture, AttentionSource, AttentionText};
 use crate::{PREFILL_CHUNK, TaskError};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
@@ -28,57 +29,6 @@ pub const MOST_TOKENS: usize = 512;
 /// Bytes of maps that are kept. SmolLM2's 270 heads take 141 MB at 512 tokens, as a causal row has
 /// no weights behind its own position. Layers beyond that are run again when they are looked at.
 pub const KEPT_BYTES: usize = 160 << 20;
-
-/// A text to run, or a picture, whose places count as tokens.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AttentionText {
-    /// Its tokens; of a decoder, what goes into it; of a picture the numbers of its places.
-    pub ids: Vec<u32>,
-    /// For each 0, and 1 in a second sentence.
-    pub types: Vec<u32>,
-    /// Which are special.
-    pub special: Vec<bool>,
-    /// What is translated, for decoders.
-    pub source: Option<AttentionSource>,
-    /// What is seen, for towers that see.
-    pub picture: Option<AttentionPicture>,
-}
-
-/// A picture as a model takes it, cut into patches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttentionPicture {
-    /// `[side · side, channels]`.
-    pub pixels: Vec<f32>,
-    /// Where its patches are.
-    pub places: PatchGrid,
-}
-
-impl AttentionText {
-    /// A picture `[side · side, channels]` for the tower of a model that sees.
-    pub fn of_picture(sight: &Sight, pixels: Vec<f32>) -> Self {
-        let n = sight.positions();
-        let (first, grid) = (sight.first, sight.grid);
-        Self {
-            ids: (0..n as u32).collect(),
-            types: vec![0; n],
-            special: (0..n).map(|place| place < first).collect(),
-            source: None,
-            picture: Some(AttentionPicture {
-                pixels,
-                places: PatchGrid { first, grid },
-            }),
-        }
-    }
-}
-
-/// The source that a decoder reads.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AttentionSource {
-    /// Its tokens, its end included.
-    pub ids: Vec<u32>,
-    /// Which are special.
-    pub special: Vec<bool>,
-}
 
 /// A text that was run, and what its heads looked at.
 #[derive(Debug)]
