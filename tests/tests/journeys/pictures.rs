@@ -267,6 +267,9 @@ fn a_picture_that_is_none_is_told() {
     };
     let said = "document.querySelector('[data-testid=attention-error] p')?.innerText";
     // A link cannot bring a person's picture; run=1 asks before it downloads.
+    let asks =
+        "document.querySelector('[data-testid=notices]').textContent.includes('asks to run')";
+    journey.wait(asks, SHORT);
     journey.page.click("attention-run").unwrap();
     journey.wait(&format!("{said}?.includes('link cannot bring')"), SHORT);
     let folder = TempDir::new("no-picture").unwrap();

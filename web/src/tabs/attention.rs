@@ -105,6 +105,7 @@ impl Texts {
     }
 
     fn look_at(self, picture: Shot) {
+        self.desk().problem.set(None);
         change(self.desk(), |options| {
             options.picture = picture;
             options.tower = Tower::Picture;
