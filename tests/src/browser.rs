@@ -16,6 +16,7 @@ mod connection;
 mod input;
 mod keys;
 mod page;
+mod tasks;
 
 pub use connection::{Log, Logged};
 pub use page::Page;

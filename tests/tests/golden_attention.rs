@@ -214,6 +214,7 @@ fn both_ways(name: &str, target: golden::Target) {
                 types: case.types[b][..n].to_vec(),
                 special: vec![false; n],
                 source: None,
+                picture: None,
             };
             let mut run = AttentionRun::start(&model.loaded.model, exec, None, text).unwrap();
             block_on(run.step(exec)).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use glassformer_engine::images::{Seen, decode};
+use glassformer_engine::protocol::attention::MapOf;
 use glassformer_engine::protocol::{BackendChoice, PrecisionChoice, WhyRequest};
 use glassformer_engine::tasks::matching::cosine;
 use glassformer_engine::{Cancel, Engine, Files, PathSource};
@@ -168,4 +169,39 @@ fn the_highest_parts_of_occlusion_maps_matter_more_than_random_ones() {
     }
     println!("on average: falls by {highest:.3}, by {random:.3} at random");
     assert!(highest > random);
+}
+
+/// A picture's places are named, its maps are shares, and what is asked for again is the same.
+#[test]
+fn what_heads_look_at_in_a_picture() {
+    let mut engine = engine(BackendChoice::Cpu);
+    let golden = golden();
+    let seen = seen(&golden.pictures[0]);
+    let (mut quiet, cancel) = (|_| {}, Cancel::default());
+    let looked = engine.attend_picture(1, &seen, &mut quiet, &cancel);
+    let summary = block_on(looked).unwrap();
+    let places = summary.picture.as_ref().unwrap();
+    let n = (places.first + places.grid * places.grid) as usize;
+    assert_eq!((summary.tokens.len(), summary.of as usize), (n, n));
+    assert_eq!((places.first, places.side), (1, seen.width as u32));
+    assert_eq!(places.rgb, seen.rgb);
+    assert_eq!(places.labels, []);
+    let names = [0, 1, n - 1].map(|i| summary.tokens[i].text.clone());
+    assert_eq!(names, ["class", "1,1", &*format!("{0},{0}", places.grid)]);
+    let (layers, heads) = (summary.shape.layers, summary.shape.heads);
+    assert_eq!(summary.stats.len(), (layers * heads) as usize);
+    for (layer, head) in (0..layers).flat_map(|l| (0..heads).map(move |h| (l, h))) {
+        let map = block_on(engine.attention_map(1, MapOf::Head { layer, head })).unwrap();
+        for row in map.chunks(n) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        let focus = block_on(engine.attention_focus(1, layer, head, 3)).unwrap();
+        assert!(apart(&focus.probs, &map[3 * n..4 * n]) < 1e-6);
+    }
+    // A picture of another model's size is told to be.
+    let mut small = seen;
+    small.rgb.truncate(12);
+    let refused = block_on(engine.attend_picture(2, &small, &mut |_| {}, &Cancel::default()));
+    let sentence = refused.unwrap_err().sentence();
+    assert!(sentence.contains("another model"), "{sentence}");
 }

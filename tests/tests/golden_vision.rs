@@ -5,6 +5,8 @@
 mod golden;
 
 use futures::executor::block_on;
+use glassformer_engine::tasks::attention::{AttentionRun, AttentionText};
+use glassformer_engine::tasks::matching::Sight;
 use glassformer_graph::{Input, NodeId, Precision, Role, Run, SessionId, Stack, Tensor};
 use golden::{Runner, Target, Worst, max_abs, max_diff};
 use serde::Deserialize;
@@ -148,6 +150,80 @@ fn check(name: &str, target: Target, on: &str) {
     );
 }
 
+/// Every head as the Attention tab shows it, and one query of each layer all the way.
+fn look(model: &mut Runner, text: AttentionText, expected: &[Vec<Vec<Vec<f32>>>], name: &str) {
+    let (exec, n) = (model.exec.as_mut(), text.ids.len());
+    let mut run = AttentionRun::start(&model.loaded.model, exec, None, text).unwrap();
+    block_on(run.step(exec)).unwrap();
+    assert_eq!(run.progress(), (n, n));
+    let (scale, dim) = (run.layout().scale, run.layout().head_dim);
+    let mut worst = Worst::new(format!("{name}: maps of the tab"));
+    for (layer, expected) in expected.iter().enumerate() {
+        for (head, expected) in expected.iter().enumerate() {
+            let map = block_on(run.map(exec, layer, head)).unwrap();
+            let diff = max_diff(&map, &expected.concat());
+            let at = format!("layer {layer}, head {head}");
+            worst.check(diff.into(), ATTENTION.into(), at);
+            // Every focus is a run of its own.
+            if head > 0 {
+                continue;
+            }
+            let (from, to) = (n - 1, n / 2);
+            let focus = block_on(run.focus(exec, layer, head, from)).unwrap();
+            let cell = focus.cell(to, scale).unwrap();
+            assert!((cell.weight - map[from * n + to]).abs() < 1e-5);
+            let own = &focus.context[head * dim..][..dim];
+            assert!(max_diff(&cell.read, own) < 1e-4);
+        }
+    }
+    let rolled = block_on(run.rollout(exec, expected.len() - 1)).unwrap();
+    for row in rolled.chunks(n) {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+    assert_eq!(run.stats().len(), expected.len() * expected[0].len());
+    run.close(exec);
+}
+
+/// What of a batch belongs to one of its pictures or texts: `[layer][head][query][key]`.
+fn of_one(all: &[Vec<Vec<Vec<Vec<f32>>>>], which: usize) -> Vec<Vec<Vec<Vec<f32>>>> {
+    all.iter().map(|layer| layer[which].clone()).collect()
+}
+
+/// The first `most` pictures and texts of a model.
+fn check_looking(name: &str, target: Target, on: &str, most: usize) {
+    let golden: Golden = golden::json(&format!("vision/{name}/golden.json"));
+    let mut model = golden::tiny_of("vision", name, target);
+    let sight = Sight::find(&model.loaded.model).unwrap();
+    for (i, pixels) in golden.image.pixels.iter().enumerate().take(most) {
+        let text = AttentionText::of_picture(&sight, pixels.concat());
+        assert_eq!(text.special.iter().filter(|s| **s).count(), sight.first);
+        let expected = of_one(&golden.image.attention, i);
+        look(
+            &mut model,
+            text,
+            &expected,
+            &format!("{name} on {on}, picture {i}"),
+        );
+    }
+    let Some(read) = &golden.text else { return };
+    for (i, &length) in read.lengths.iter().enumerate().take(most) {
+        let n = length as usize;
+        let text = AttentionText {
+            ids: read.ids[i][..n].to_vec(),
+            types: read.types[i][..n].to_vec(),
+            special: vec![false; n],
+            ..AttentionText::default()
+        };
+        let expected = of_one(&read.attention, i);
+        look(
+            &mut model,
+            text,
+            &expected,
+            &format!("{name} on {on}, text {i}"),
+        );
+    }
+}
+
 const MODELS: [&str; 6] = [
     "tiny-clip",
     "tiny-clip-gelu",
@@ -170,6 +246,23 @@ fn pictures_and_captions_on_the_gpu() {
     for (i, target) in gpus.into_iter().enumerate() {
         for name in MODELS {
             check(name, target, &format!("GPU {i}"));
+        }
+    }
+}
+
+#[test]
+fn heads_over_pictures_and_captions_on_the_cpu() {
+    for name in MODELS {
+        check_looking(name, Target::Cpu(Precision::Exact), "the CPU", usize::MAX);
+    }
+}
+
+#[test]
+fn heads_over_pictures_and_captions_on_the_gpu() {
+    let gpus = golden::gpus("heads_over_pictures_and_captions_on_the_gpu");
+    for (i, target) in gpus.into_iter().enumerate() {
+        for name in MODELS {
+            check_looking(name, target, &format!("GPU {i}"), 1);
         }
     }
 }

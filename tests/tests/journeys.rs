@@ -17,10 +17,14 @@ mod generate;
 mod lens;
 #[path = "journeys/loading.rs"]
 mod loading;
+#[path = "journeys/many_pictures.rs"]
+mod many_pictures;
 #[path = "journeys/matching.rs"]
 mod matching;
 #[path = "journeys/parts.rs"]
 mod parts;
+#[path = "journeys/pictures.rs"]
+mod pictures;
 #[path = "journeys/translate.rs"]
 mod translate;
 #[path = "journeys/webgpu.rs"]

@@ -10,6 +10,7 @@ pub mod lens;
 pub mod model_line;
 pub mod notices;
 pub mod open_model;
+pub mod pictures;
 pub mod popover;
 pub mod problem;
 pub mod run_row;

@@ -233,7 +233,6 @@ impl Inner {
                 | Event::SeenAll { .. }
                 | Event::TextsRead { .. }
                 | Event::Explained { .. }
-                | Event::PatchAttention { .. }
                 | Event::Attended { .. }
                 | Event::AttentionMap { .. }
                 | Event::AttentionFocus { .. }

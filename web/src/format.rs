@@ -99,6 +99,20 @@ pub fn percent(probability: f64) -> String {
     }
 }
 
+/// A share of a whole, where what is below a hundredth of a per cent is next to nothing: "45.2 %",
+/// "< 0.01 %". [`percent`] has it exactly.
+pub fn share(part: f64) -> String {
+    match part {
+        0.0 => "0 %".into(),
+        part if part < 1e-4 => "< 0.01 %".into(),
+        // What rounds to one hundred would look certain.
+        part if part < 1e-2 || (0.9995..0.999_95).contains(&part) => {
+            format!("{:.2} %", part * 100.0)
+        }
+        part => percent(part),
+    }
+}
+
 /// "1 in 4": how often something this likely happens; empty when it nearly always does.
 pub fn one_in(probability: f64) -> String {
     if !(0.0..0.67).contains(&probability) || probability == 0.0 {
@@ -174,6 +188,12 @@ mod tests {
         assert_eq!(percent(0.999_99), "> 99.99 %");
         assert_eq!(percent(0.000_31), "0.0310 %");
         assert_eq!(percent(3.1e-9), "3.1e-7 %");
+        assert_eq!([0.000_1, 0.001_33].map(share), ["0.01 %", "0.13 %"]);
+        assert_eq!([0.999_7, 0.999_97].map(share), ["99.97 %", "> 99.99 %"]);
+        assert_eq!(
+            [0.0, 5.5e-5, 0.452].map(share),
+            ["0 %", "< 0.01 %", "45.2 %"]
+        );
         assert_eq!(one_in(0.25), "1 in 4.0");
         assert_eq!(one_in(0.000_5), "1 in 2,000");
         assert_eq!(one_in(0.9), "");

@@ -95,7 +95,7 @@ pub const TABS: &[Tab] = &[
         any_model: true,
         keys: attention::KEYS,
         generates: false,
-        lens_hint: "Point at a token to see what it reads. Click to keep it here with every number behind one weight, from query and key to the output.",
+        lens_hint: "Point at a token or a patch to see what it reads. Click to keep it here with every number behind one weight, from query and key to the output.",
         view: || attention_view().boxed(),
     },
 ];

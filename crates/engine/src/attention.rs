@@ -1,4 +1,4 @@
-//! Running texts to look at their attention, and looking.
+//! Running texts and pictures to look at their attention, and looking.
 
 use glassformer_graph::Stack;
 use glassformer_tasks::TaskError;
@@ -10,10 +10,12 @@ use glassformer_text::SpecialTokens;
 use web_time::Instant;
 
 use crate::engine::Engine;
-use crate::protocol::attention::{AttendTo, AttentionSummary, MapOf, bytes};
+use crate::protocol::attention::{AttendTo, AttentionSummary, MapOf, SeenPlaces, bytes};
 use crate::protocol::{Event, PromptToken};
 use crate::ready::Ready;
 use crate::{Cancel, EngineError, yield_now};
+
+mod picture;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -33,6 +35,8 @@ struct Encoded {
     second: Option<usize>,
     of: usize,
     more: bool,
+    /// What was seen, if it is a picture.
+    picture: Option<SeenPlaces>,
 }
 
 impl Ready {
@@ -86,10 +90,12 @@ impl Ready {
                 ids,
                 types,
                 source: None,
+                picture: None,
             },
             stack: None,
             of,
             more,
+            picture: None,
         })
     }
 
@@ -152,12 +158,14 @@ impl Ready {
                     special: self.special(&source),
                     ids: source.clone(),
                 }),
+                picture: None,
             },
             stack: Some(stack),
             shown,
             second,
             of: tokens + of.saturating_sub(source.len()),
             more,
+            picture: None,
         })
     }
 
@@ -304,8 +312,12 @@ impl Engine {
         let found = ready.runs.iter().find(|(id, _)| *id == run);
         let (_, text) = found.ok_or(EngineError::RunDropped)?;
         let (side, thumbnails) = text.thumbnails();
+        let tokens = match &encoded.picture {
+            Some(places) => picture::tokens(places),
+            None => ready.tokens(&encoded.shown),
+        };
         Ok(AttentionSummary {
-            tokens: ready.tokens(&encoded.shown),
+            tokens,
             second: encoded.second.map(|at| at as u32),
             to_source: encoded.stack == Some(Stack::Cross),
             of: encoded.of as u32,
@@ -315,6 +327,7 @@ impl Engine {
             thumbnails: bytes(&thumbnails),
             stats: text.stats(),
             seconds: start.elapsed().as_secs_f64(),
+            picture: encoded.picture,
         })
     }
 

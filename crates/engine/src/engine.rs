@@ -21,7 +21,7 @@ use crate::{Cancel, EngineError, Files, yield_now};
 
 mod fill_mask;
 mod look;
-mod matching;
+pub(crate) mod matching;
 mod translate;
 
 pub use look::Seen;

@@ -23,9 +23,7 @@ pub use translate::{
 
 pub use glassformer_tasks::{Branch, FinishReason, Forced, GenerateSettings};
 
-pub use matching::{
-    PatchAttention, ReadText, SeenPicture, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord,
-};
+pub use matching::{ReadText, SeenPicture, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord};
 
 pub use masks::{
     FilledMask, MaskAttention, MaskCut, MaskPredictions, MaskRequest, MaskResult, MaskToken,
@@ -88,16 +86,22 @@ pub enum Request {
         #[serde(default)]
         to: AttendTo,
     },
+    /// Run a picture, whose file travels beside the message, to look at the attention of the tower that
+    /// sees. Answered as `Attend`, whose id names the run.
+    AttendPicture {
+        /// The handle of a model in memory.
+        model: u32,
+    },
     /// What was looked at in a run. Answered by `AttentionMap` or `Failed`.
     AttentionMap {
-        /// Id of the `Attend` request.
+        /// Id of the `Attend` or `AttendPicture` request.
         run: u32,
         /// Which head, or the rollout.
         of: MapOf,
     },
     /// One query of one head, all the way. Answered by `AttentionFocus` or `Failed`.
     AttentionFocus {
-        /// Id of the `Attend` request.
+        /// Id of the `Attend` or `AttendPicture` request.
         run: u32,
         /// From 0.
         layer: u32,
@@ -144,14 +148,6 @@ pub enum Request {
         model: u32,
         /// What is to be explained.
         request: WhyRequest,
-    },
-    /// What heads look at in a picture. Answered by `PatchAttention`, `Cancelled` or `Failed`.
-    PatchAttention {
-        /// The handle of a model in memory.
-        model: u32,
-        /// What the model saw, `[side, side, 3]`.
-        #[serde(with = "serde_bytes")]
-        rgb: Vec<u8>,
     },
     /// Stop the request with this id. A stopped generation ends with
     /// `Finished { reason: Stopped }`, a stopped load or text to look at with `Cancelled`.
@@ -307,7 +303,7 @@ pub enum Event {
         /// Measured times.
         stats: GenerateStats,
     },
-    /// A text was run; what its heads looked at can be asked for.
+    /// A text or a picture was run; what its heads looked at can be asked for.
     Attended {
         /// Its tokens and heads.
         summary: AttentionSummary,
@@ -370,11 +366,6 @@ pub enum Event {
     Explained {
         /// All there is to see.
         why: Why,
-    },
-    /// Answers the request of the same name.
-    PatchAttention {
-        /// Of all heads.
-        attention: PatchAttention,
     },
     /// The request was cancelled; nothing was kept.
     Cancelled,
@@ -464,6 +455,9 @@ pub struct ModelInfo {
     pub max_context: u32,
     /// The attention it has over its own text, if any.
     pub attention: Option<AttentionShape>,
+    /// The attention of its tower that sees pictures, if it has one.
+    #[serde(default)]
+    pub sight: Option<AttentionShape>,
     /// Whether it has a chat template.
     pub chat: bool,
     /// Its mask, such as `[MASK]`, if it names the words behind masks.

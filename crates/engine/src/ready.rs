@@ -79,6 +79,10 @@ impl Ready {
             context: loaded.context as u32,
             max_context: loaded.max_context as u32,
             attention: Layout::find(&loaded.model).ok().as_ref().map(Into::into),
+            sight: Layout::of_picture(&loaded.model)
+                .ok()
+                .as_ref()
+                .map(Into::into),
             mask: loaded.mask(),
             translator: loaded.translator(),
             chat: loaded.tokenizer.chat_template().is_some(),

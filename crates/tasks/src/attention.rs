@@ -1,11 +1,12 @@
-//! Attention, looked at: runs a text once, keeps what every head looked at, and explains any cell
-//! from the numbers the model computed.
+//! Attention, looked at: runs a text or a picture once, keeps what every head looked at, and explains
+//! any cell from the numbers the model computed.
 
 mod explain;
 mod focus;
 mod heads;
 mod layout;
 mod rollout;
+mod text;
 
 use std::rc::Rc;
 
@@ -15,9 +16,9 @@ use glassformer_graph::{
 
 pub use self::explain::CellNumbers;
 pub use self::focus::Focus;
-pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, THUMBNAIL, Tokens};
+pub use self::heads::{EVEN, HABIT, Habit, HeadStats, HeadSums, PatchGrid, THUMBNAIL, Tokens};
 pub use self::layout::{LayerNodes, Layout};
-pub(crate) use self::rollout::roll_layers;
+pub use self::text::{AttentionPicture, AttentionSource, AttentionText};
 use crate::{PREFILL_CHUNK, TaskError};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
@@ -29,28 +30,6 @@ pub const MOST_TOKENS: usize = 512;
 /// no weights behind its own position. Layers beyond that are run again when they are looked at.
 pub const KEPT_BYTES: usize = 160 << 20;
 
-/// A text to run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AttentionText {
-    /// Its tokens; of a decoder, what goes into it.
-    pub ids: Vec<u32>,
-    /// For each 0, and 1 in a second sentence.
-    pub types: Vec<u32>,
-    /// Which are special.
-    pub special: Vec<bool>,
-    /// What is translated, for decoders.
-    pub source: Option<AttentionSource>,
-}
-
-/// The source that a decoder reads.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AttentionSource {
-    /// Its tokens, its end included.
-    pub ids: Vec<u32>,
-    /// Which are special.
-    pub special: Vec<bool>,
-}
-
 /// A text that was run, and what its heads looked at.
 #[derive(Debug)]
 pub struct AttentionRun {
@@ -61,6 +40,7 @@ pub struct AttentionRun {
     types: Vec<u32>,
     special: Vec<bool>,
     source: AttentionSource,
+    picture: Option<AttentionPicture>,
     /// Tokens run so far.
     done: usize,
     heads: Vec<HeadSums>,
@@ -90,19 +70,23 @@ impl AttentionRun {
         stack: Option<Stack>,
         text: AttentionText,
     ) -> Result<Self> {
-        let layout = match stack {
-            Some(stack) => Layout::of_stack(model, stack)?,
-            None => Layout::find(model)?,
+        let layout = match (&text.picture, stack) {
+            (Some(_), _) => Layout::of_picture(model)?,
+            (None, Some(stack)) => Layout::of_stack(model, stack)?,
+            (None, None) => Layout::find(model)?,
         };
         let AttentionText {
             ids,
             types,
             special,
             source,
+            picture,
         } = text;
         let source = source.unwrap_or_default();
         let (n, read) = (ids.len(), source.ids.len());
-        let fits = n > 0 && n + read <= MOST_TOKENS && source.special.len() == read;
+        // A picture cannot be cut: it has the places that its model gives it.
+        let short = picture.is_some() || n + read <= MOST_TOKENS;
+        let fits = n > 0 && short && source.special.len() == read;
         if !fits || types.len() != n || special.len() != n || (layout.has_source && read == 0) {
             return Err(TaskError::NoTokens);
         }
@@ -123,6 +107,7 @@ impl AttentionRun {
             types,
             special,
             source,
+            picture,
             done: 0,
         })
     }
@@ -157,35 +142,53 @@ impl AttentionRun {
         if first == 0 {
             self.encode(exec, self.session)?;
         }
-        let count = self.run_some(exec, first, &all)?;
-        let tokens = match self.layout.stack {
-            Stack::Cross => Tokens {
-                ids: &self.source.ids,
-                special: &self.source.special,
-            },
-            Stack::Encoder | Stack::Decoder => Tokens {
-                ids: &self.ids,
-                special: &self.special,
-            },
+        // A picture is run as a whole, and leaves nothing behind: where its maps are too many to lie side
+        // by side, it is run again for some of them.
+        let together = match &self.picture {
+            Some(_) => self.most_kept,
+            None => all.len(),
         };
-        for layer in all {
-            let rows = self.layer_rows(exec, layer).await?;
-            let keep = layer < self.most_kept;
-            if keep && first == 0 {
-                self.kept.push(LayerMaps::new(layer, self.layout.heads));
-            }
-            for head in 0..self.layout.heads {
-                for r in 0..count {
-                    let i = first + r;
-                    let row = seen(&rows, &self.layout, head, r, i);
-                    self.heads[layer * self.layout.heads + head].row(i, row, tokens);
-                    if keep {
-                        self.kept[layer].heads[head].extend_from_slice(row);
-                    }
-                }
+        let mut count = 0;
+        for layers in all.chunks(together.max(1)) {
+            count = self.run_some(exec, first, layers)?;
+            for &layer in layers {
+                self.gather(exec, layer, first..first + count).await?;
             }
         }
         self.done = first + count;
+        Ok(())
+    }
+
+    /// Takes what the heads of a layer looked at in the last run, which was that of these tokens.
+    async fn gather(
+        &mut self,
+        exec: &dyn Executor,
+        layer: usize,
+        tokens: std::ops::Range<usize>,
+    ) -> Result<()> {
+        let rows = self.layer_rows(exec, layer).await?;
+        let (ids, special) = match self.layout.stack {
+            Stack::Cross => (&self.source.ids, &self.source.special),
+            Stack::Encoder | Stack::Decoder => (&self.ids, &self.special),
+        };
+        let about = Tokens {
+            ids,
+            special,
+            places: self.picture.as_ref().map(|picture| picture.places),
+        };
+        let keep = layer < self.most_kept;
+        if keep && tokens.start == 0 {
+            self.kept.push(LayerMaps::new(layer, self.layout.heads));
+        }
+        for head in 0..self.layout.heads {
+            for (r, i) in tokens.clone().enumerate() {
+                let row = seen(&rows, &self.layout, head, r, i);
+                self.heads[layer * self.layout.heads + head].row(i, row, about);
+                if keep {
+                    self.kept[layer].heads[head].extend_from_slice(row);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -235,10 +238,12 @@ impl AttentionRun {
         ];
         let graph = self.model.entry(&self.layout.entry)?;
         let has = |(name, _): &(&str, &[u32])| graph.find(name).is_some();
+        let pixels = self.picture.as_ref();
         let inputs: Vec<Input<'_>> = given
             .into_iter()
             .filter(has)
             .map(|(name, data)| Input { name, data })
+            .chain(pixels.map(|picture| Input::values("pixels", &picture.pixels)))
             .collect();
         let taps: Vec<Tap> = nodes
             .iter()

@@ -3,9 +3,7 @@
 //! Axes: `pictures` or `texts`, then `width`, the numbers of a vector. Vectors have length one here, so
 //! that their product is the cosine of the angle between them.
 
-use glassformer_graph::{
-    Executor, Graph, Input, Model, NodeId, Op, Pool, Role, Run, Stack, Tap, TapPolicy,
-};
+use glassformer_graph::{Executor, Graph, Input, Model, NodeId, Op, Pool, Run};
 use glassformer_text::Tokenizer;
 
 use crate::TaskError;
@@ -13,10 +11,7 @@ use crate::TaskError;
 mod why;
 mod words;
 
-pub use why::{
-    Deletion, MOST_PASSES, Occluding, Occlusion, PictureAttention, RANDOM_DRAWS, attention,
-    deletion, reaching,
-};
+pub use why::{Deletion, MOST_PASSES, Occluding, Occlusion, RANDOM_DRAWS, deletion, reaching};
 pub use words::{MOST_WORDS, words};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
@@ -48,8 +43,6 @@ pub struct Sight {
     pub first: usize,
     /// Whether the vector is the mean over the patches; else it is that of the first token.
     pub mean: bool,
-    /// Attention weights of each layer, `[pictures, heads, q_len, q_len]`.
-    layers: Vec<NodeId>,
     output: NodeId,
 }
 
@@ -86,15 +79,12 @@ impl Sight {
         });
         let (side, grid) = (pixels.isqrt(), places.isqrt());
         let square = side * side == pixels && grid * grid == places && grid > 0 && side >= grid;
-        let stack = Stack::Encoder;
-        let layers = (0..).map_while(|layer| graph.role(Role::AttentionProbs { stack, layer }));
         square.then_some(Self {
             side,
             channels,
             grid,
             first,
             mean: matches!(pool, Some(Pool::MeanFrom(_))),
-            layers: layers.collect(),
             output: *graph.outputs().first()?,
         })
     }
@@ -102,11 +92,6 @@ impl Sight {
     /// Numbers of a picture.
     pub fn numbers(&self) -> usize {
         self.side * self.side * self.channels
-    }
-
-    /// Layers.
-    pub fn layers(&self) -> usize {
-        self.layers.len()
     }
 
     /// What the tower makes of pictures `[pictures, side · side, channels]`: an embedding each, not yet of
@@ -118,7 +103,7 @@ impl Sight {
         let count = pixels.len() / self.numbers().max(1);
         let inputs = [Input::values("pixels", pixels)];
         let read = &[self.output];
-        let mut values = run(exec, IMAGE, [count, self.positions()], &inputs, &[], read).await?;
+        let mut values = run(exec, IMAGE, [count, self.positions()], &inputs, read).await?;
         rows(values.pop(), count)
     }
 
@@ -131,7 +116,8 @@ impl Sight {
         rows.into_iter().map(unit).collect()
     }
 
-    fn positions(&self) -> usize {
+    /// Places of a picture: learned tokens and patches.
+    pub fn positions(&self) -> usize {
         self.first + self.grid * self.grid
     }
 }
@@ -233,7 +219,7 @@ impl Reading {
             .map(|(name, data)| Input { name, data })
             .collect();
         let read = &[self.output];
-        let mut values = run(exec, TEXT, [texts.len(), longest], &inputs, &[], read).await?;
+        let mut values = run(exec, TEXT, [texts.len(), longest], &inputs, read).await?;
         let rows = rows(values.pop(), texts.len())?;
         rows.into_iter().map(unit).collect()
     }
@@ -243,7 +229,7 @@ impl Reading {
     /// # Errors
     /// From the executor.
     pub async fn scale(&self, exec: &mut dyn Executor) -> Result<f32> {
-        let values = run(exec, SCALE, [1, 1], &[], &[], &[self.scale]).await?;
+        let values = run(exec, SCALE, [1, 1], &[], &[self.scale]).await?;
         let scale = values.first().and_then(|value| value.data.first());
         let scale = scale.map(|log| log.exp()).filter(|scale| scale.is_finite());
         scale.ok_or(TaskError::NotFinite)
@@ -256,17 +242,14 @@ async fn run(
     entry: &str,
     [batch, positions]: [usize; 2],
     inputs: &[Input<'_>],
-    taps: &[NodeId],
     read: &[NodeId],
 ) -> Result<Vec<glassformer_graph::Tensor>> {
     let session = exec.open(batch, positions)?;
-    let policy = TapPolicy::Last;
-    let taps: Vec<Tap> = taps.iter().map(|&node| Tap { node, policy }).collect();
     let ran = exec.run(Run {
         session,
         entry,
         inputs,
-        taps: &taps,
+        taps: &[],
     });
     let mut values = Vec::new();
     let mut done = ran.map_err(TaskError::from);

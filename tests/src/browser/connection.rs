@@ -34,6 +34,10 @@ pub struct Log {
     pub workers: Vec<String>,
     /// Whether the page's process ended by accident.
     pub crashed: bool,
+    /// What was recorded of threads.
+    pub traced: Vec<Value>,
+    /// Whether all of that is here.
+    pub traced_all: bool,
 }
 
 /// A connection, with the log of everything that was attached through it.
@@ -205,6 +209,13 @@ impl Connection {
             }
             "Network.requestWillBeSent" => self.log.requests.push(text(&params["request"]["url"])),
             "Network.webSocketCreated" => self.log.requests.push(text(&params["url"])),
+            "Tracing.dataCollected" => {
+                let events = params["value"].as_array();
+                self.log
+                    .traced
+                    .extend(events.into_iter().flatten().cloned());
+            }
+            "Tracing.tracingComplete" => self.log.traced_all = true,
             "Inspector.targetCrashed" => self.log.crashed = true,
             "Target.attachedToTarget" => self.welcome(params)?,
             "Target.detachedFromTarget" => {

@@ -181,12 +181,7 @@ fn the_grid_has_the_engines_own_numbers() {
         "document.querySelector('[data-testid=match-cell][data-derived=softmax]')",
         SHORT,
     );
-    assert!(
-        journey.string("location.hash").contains("softmax=texts") || {
-            journey.wait("location.hash.includes('softmax=texts')", SHORT);
-            true
-        }
-    );
+    journey.wait("location.hash.includes('softmax=texts')", SHORT);
 
     // Why: parts of the picture, words of the text, and the test of both.
     journey.click_cell("dog.png", "dog");

@@ -95,6 +95,7 @@ pub fn BackendBadge(
             data-backend=backend
             data-precision=precision
             data-running=move || running().is_some().to_string()
+            data-heap=move || running().map(|info| info.heap_bytes.to_string())
         >
             <Popover
                 id="backend-panel"

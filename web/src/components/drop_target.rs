@@ -11,7 +11,7 @@ use web_sys::{
 
 use crate::components::open_model::{listed, open};
 use crate::page::Page;
-use crate::tabs::matching;
+use crate::tabs::{attention, matching};
 
 /// Listens on the window, and covers the page while files hover over it.
 #[component]
@@ -49,7 +49,8 @@ pub fn DropTarget() -> impl IntoView {
             spawn_local(async move {
                 let (label, files) = dropped.files().await;
                 let desk = untrack(|| page.open_desk());
-                if desk.id == matching::ID && !files.iter().any(is_of_model) {
+                let takes = [matching::ID, attention::ID].contains(&desk.id);
+                if takes && !files.iter().any(is_of_model) {
                     desk.dropped.set(files);
                 } else {
                     open(page, label, files);
@@ -65,7 +66,7 @@ pub fn DropTarget() -> impl IntoView {
     }
 }
 
-/// Whether a file is part of a model: in the tab for pictures, everything else is taken for one, so that
+/// Whether a file is part of a model: in tabs for pictures, everything else is taken for one, so that
 /// what is none is told to be none.
 fn is_of_model(file: &File) -> bool {
     const MODEL: [&str; 4] = [".gguf", ".safetensors", ".json", ".bin"];

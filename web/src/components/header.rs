@@ -1,5 +1,6 @@
 //! Name, tabs, what computes, light or dark.
 
+use leptos::html::Div;
 use leptos::prelude::*;
 
 use crate::components::backend_badge::BackendBadge;
@@ -11,6 +12,14 @@ use crate::tabs::TABS;
 #[component]
 pub fn Header() -> impl IntoView {
     let page: Page = expect_context();
+    let tabs = NodeRef::<Div>::new();
+    // On phones the tabs are wider than the screen.
+    Effect::new(move |_| {
+        let id = page.tab.get();
+        if let Some(tabs) = tabs.get() {
+            request_animation_frame(move || bring_into_view(&tabs, &format!("tab-{id}")));
+        }
+    });
     let tab_button = move |index: usize| {
         let tab = &TABS[index];
         let selected = move || page.tab.with(|open| open == tab.id);
@@ -51,7 +60,7 @@ pub fn Header() -> impl IntoView {
                 </svg>
                 "Glassformer"
             </h1>
-            <div class="tabs" role="tablist" aria-label="What to do">
+            <div class="tabs" role="tablist" aria-label="What to do" node_ref=tabs>
                 {(0..TABS.len()).map(tab_button).collect_view()}
             </div>
             <div class="top-end">
@@ -60,6 +69,19 @@ pub fn Header() -> impl IntoView {
             </div>
         </header>
     }
+}
+
+/// Scrolls a row sideways, and nothing else, until one of its items is in its middle.
+fn bring_into_view(row: &web_sys::HtmlElement, id: &str) {
+    let Some(item) = document().get_element_by_id(id) else {
+        return;
+    };
+    let (item, seen) = (
+        item.get_bounding_client_rect(),
+        row.get_bounding_client_rect(),
+    );
+    let middle = |rect: &web_sys::DomRect| rect.left() + rect.width() / 2.0;
+    row.set_scroll_left(row.scroll_left() + (middle(&item) - middle(&seen)) as i32);
 }
 
 fn focus_on(id: &str) {

@@ -1,4 +1,4 @@
-//! Attention: what every head of a model looks at in a text, down to the last number.
+//! Attention: what every head of a model looks at in a text or a picture, down to the last number.
 
 mod cell;
 mod chosen;
@@ -12,6 +12,9 @@ mod paint;
 mod picture;
 mod recorded;
 mod scene;
+pub mod shot;
+mod shown;
+pub mod sight;
 mod table;
 mod text;
 mod wall;
@@ -20,16 +23,21 @@ mod worked;
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use web_sys::File;
 
 use self::chosen::ChosenView;
 use self::controls::{Controls, HeadLegend, Scale, WorthALook};
 use self::input::InputPanel;
 pub use self::options::KEYS;
 use self::options::{HeadId, Options, change};
+use self::shot::{Shot, Tower};
+use self::shown::Shown;
+use self::sight::Labels;
 use self::table::WeightTable;
-use self::text::{Shown, Text};
+use self::text::{Subject, Text};
 use self::wall::HeadWall;
 use self::worked::WorkedExample;
+use crate::components::pictures::on_paste;
 use crate::components::problem::ProblemAlert;
 use crate::desk::Desk;
 use crate::page::{Page, Problem};
@@ -47,11 +55,13 @@ const RUN_AFTER_MILLISECONDS: u32 = 500;
 /// A wall of so many layers is not too high to lie above the picture.
 const FEW_LAYERS: u32 = 12;
 
-/// The text, and the one beside it.
+/// The text or picture, and the text beside it.
 #[derive(Clone, Copy)]
 pub struct Texts {
     first: Text,
     second: Text,
+    /// The person's own picture.
+    own: RwSignal<Option<File>, LocalStorage>,
     waiting: StoredValue<Option<Timeout>, LocalStorage>,
 }
 
@@ -60,15 +70,73 @@ impl Texts {
         Self {
             first: Text::new(page, desk, false),
             second: Text::new(page, desk, true),
+            own: RwSignal::new_local(None),
             waiting: StoredValue::new_local(None),
         }
     }
 
-    /// Runs what is typed.
+    fn desk(self) -> Desk {
+        self.first.desk()
+    }
+
+    /// Takes a picture of the person's.
+    fn take(self, files: Vec<File>) {
+        let several = files.len() > 1;
+        let Some(file) = files.into_iter().next() else {
+            return;
+        };
+        self.own.set(Some(file));
+        self.look_at(Shot::Own);
+        if several {
+            self.first
+                .say("One picture is looked at at a time; the others were left out.");
+        }
+        if !untrack(|| sight::looks(self.desk())) {
+            self.desk().problem.set(Some(Problem {
+                sentence: "This model reads texts and sees no pictures; choose one that does, such as mini-clip, behind “Model…”.".into(),
+                detail: String::new(),
+            }));
+        }
+    }
+
+    /// Takes one of the page's pictures.
+    fn take_sample(self, name: &'static str) {
+        self.look_at(Shot::Sample(name));
+    }
+
+    fn look_at(self, picture: Shot) {
+        self.desk().problem.set(None);
+        change(self.desk(), |options| {
+            options.picture = picture;
+            options.tower = Tower::Picture;
+        });
+        if untrack(|| sight::looks(self.desk())) {
+            self.start_if_ready();
+        }
+    }
+
+    fn start_picture(self) {
+        spawn_local(async move {
+            let desk = self.desk();
+            let file = match sight::picked(desk, self.own.get_untracked()).await {
+                Ok(file) => file,
+                Err(problem) => return desk.problem.set(Some(problem)),
+            };
+            self.second.clear();
+            if let Some(shown) = self.first.start(Subject::Picture(file)).await {
+                self.settle(&shown);
+            }
+        });
+    }
+
+    /// Runs what is typed, or looks at the picture.
     fn start(self) {
         self.waiting.set_value(None);
         self.first.notices().has_run();
         let desk = self.first.desk();
+        if untrack(|| sight::looks(desk)) {
+            return self.start_picture();
+        }
         if desk.text.with_untracked(|text| text.trim().is_empty()) {
             // The opening example is what the field shows.
             if self.first.is_live_untracked() || !options(desk).second.is_empty() {
@@ -84,31 +152,39 @@ impl Texts {
             let options = options(desk);
             let text = desk.text.get_untracked();
             let pair = Some(options.pair).filter(|pair| !pair.trim().is_empty());
-            let Some(shown) = self.first.start(text, pair, options.to).await else {
+            let to = options.to;
+            let subject = Subject::Text { text, pair, to };
+            let Some(shown) = self.first.start(subject).await else {
                 return;
             };
             self.settle(&shown);
             if options.second.trim().is_empty() {
                 self.second.clear();
             } else {
-                self.second.start(options.second, None, options.to).await;
+                let (text, pair) = (options.second, None);
+                self.second.start(Subject::Text { text, pair, to }).await;
             }
         });
     }
 
     /// What was typed is run after a pause, if that needs no load.
     fn typed(self) {
-        let wait = Timeout::new(RUN_AFTER_MILLISECONDS, move || self.start_if_ready());
+        let wait = Timeout::new(RUN_AFTER_MILLISECONDS, move || {
+            self.start_if_ready();
+        });
         // Replacing a timeout cancels the one before.
         self.waiting.set_value(Some(wait));
     }
 
-    fn start_if_ready(self) {
+    /// Runs what is there, if that needs no load; says whether it does.
+    fn start_if_ready(self) -> bool {
         let desk = self.first.desk();
         let typed = desk.text.with_untracked(|text| !text.trim().is_empty());
-        if typed && untrack(|| desk.model.is_ready()) {
+        let starts = (typed || untrack(|| sight::looks(desk))) && untrack(|| desk.model.is_ready());
+        if starts {
             self.start();
         }
+        starts
     }
 
     fn start_if_cached(self) {
@@ -192,12 +268,28 @@ pub fn Attention() -> impl IntoView {
             texts.start_if_cached();
         }
     });
+    Effect::new(move |_| {
+        let dropped = desk.dropped.get();
+        if !dropped.is_empty() {
+            desk.dropped.set(Vec::new());
+            texts.take(dropped);
+        }
+    });
+    on_paste(page, ID, move |files| texts.take(files));
     let first = chosen::chosen(texts.first, options);
     let second = chosen::chosen(texts.second, options);
     let few = move || {
         let shown = texts.first.shown.get();
-        shown.is_some_and(|shown| shown.summary.shape.layers <= FEW_LAYERS)
+        shown.is_some_and(|shown| shown.summary.shape.layers <= FEW_LAYERS && shown.seen.is_none())
     };
+    let scaled = Memo::new(move |_| {
+        let pictured = texts
+            .first
+            .shown
+            .with(|shown| shown.as_ref().is_some_and(|shown| shown.seen.is_some()));
+        !pictured || options.with(|options| options.view == options::View::Matrix)
+    });
+    let scaled = move || scaled.get();
     let recorded = move || {
         let shown = texts.first.shown.get()?;
         shown.recorded.clone()
@@ -221,7 +313,8 @@ pub fn Attention() -> impl IntoView {
                         })}
                     </div>
                     <HeadLegend text=texts.first options/>
-                    <Scale/>
+                    // A picture has its own scale.
+                    {move || scaled().then(|| view! { <Scale/> })}
                     <WorthALook text=texts.first options/>
                 </div>
             </div>
@@ -253,9 +346,13 @@ fn Side(text: Text, chosen: Memo<Option<chosen::Chosen>>, options: Memo<Options>
     };
     view! {
         <div class="side">
-            {move || text.shown.get().map(|shown| view! { <Strip shown=(*shown).clone()/> })}
+            {move || {
+                let shown = text.shown.get().filter(|shown| shown.seen.is_none());
+                shown.map(|shown| view! { <Strip shown=(*shown).clone()/> })
+            }}
             {move || missing().map(|words| view! { <p class="hint" data-testid="attention-missing">{words}</p> })}
             <ChosenView text chosen options/>
+            <Labels text/>
         </div>
     }
 }

@@ -2,7 +2,6 @@
 
 mod export;
 mod grid;
-mod heads;
 mod pictures;
 mod ranked;
 mod recorded;
@@ -10,16 +9,13 @@ mod run;
 mod table;
 mod why;
 
-use leptos::ev;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::{ClipboardEvent, HtmlInputElement};
 
 use self::export::Exports;
 use self::grid::Grid;
 use self::run::Runs;
 use self::table::Shown;
-use crate::components::open_model::{listed, taken};
+use crate::components::pictures::{ChoosePictures, on_paste};
 use crate::components::problem::ProblemAlert;
 use crate::components::run_row::RunRow;
 use crate::desk::Desk;
@@ -82,16 +78,7 @@ pub fn Match() -> impl IntoView {
             runs.start_if_cached();
         }
     });
-    let paste = window_event_listener(ev::paste, move |event| {
-        let event: ClipboardEvent = event.unchecked_into();
-        let files = event.clipboard_data().and_then(|data| data.files());
-        let files = files.map(|list| listed(&list)).unwrap_or_default();
-        if page.tab.with_untracked(|tab| tab == ID) && !files.is_empty() {
-            event.prevent_default();
-            runs.add(files);
-        }
-    });
-    on_cleanup(move || paste.remove());
+    on_paste(page, ID, move |files| runs.add(files));
     let about = move || {
         desk.model.chosen.with(|chosen| match chosen {
             Chosen::Manifest(entry) => entry.about.clone(),
@@ -189,12 +176,14 @@ fn Texts(runs: Runs) -> impl IntoView {
 /// How pictures get in.
 #[component]
 fn PictureSource(runs: Runs) -> impl IntoView {
-    let take = move |input: HtmlInputElement| runs.add(taken(&input));
     let all = move || {
         let count = runs.pictures.with(Vec::len);
         match count {
-            0 => "No picture yet.".into(),
-            count => format::counted(count as u64, "picture"),
+            0 => "No picture yet; what you add stays in this browser.".into(),
+            count => format!(
+                "{}; they stay in this browser.",
+                format::counted(count as u64, "picture")
+            ),
         }
     };
     view! {
@@ -202,17 +191,7 @@ fn PictureSource(runs: Runs) -> impl IntoView {
             <span class="field-label">"Pictures"</span>
             <p class="hint">"Drop or paste them anywhere here, or"</p>
             <div class="match-buttons">
-                <label class="button">
-                    <input
-                        type="file"
-                        class="unseen"
-                        accept="image/*"
-                        multiple
-                        data-testid="match-files"
-                        on:change:target=move |event| take(event.target())
-                    />
-                    <span>"Choose…"</span>
-                </label>
+                <ChoosePictures testid="match-files" several=true on_take=Callback::new(move |files| runs.add(files))/>
                 <button type="button" class="button" data-testid="match-samples" on:click=move |_| runs.restore_samples()>
                     "Samples"
                 </button>
@@ -220,7 +199,7 @@ fn PictureSource(runs: Runs) -> impl IntoView {
                     "Remove all"
                 </button>
             </div>
-            <p class="hint">{all} "; they stay in this browser."</p>
+            <p class="hint">{all}</p>
         </div>
     }
 }

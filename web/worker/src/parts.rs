@@ -7,8 +7,7 @@ use glassformer_engine::browser::see_file;
 use glassformer_engine::images::{Preprocessing, Seen};
 use glassformer_engine::protocol::attention::{AttendTo, AttentionSummary, MapOf};
 use glassformer_engine::protocol::{
-    Event, MaskRequest, MaskResult, PatchAttention, TextsRead, TranslateRequest, Translated, Why,
-    WhyRequest,
+    Event, MaskRequest, MaskResult, TextsRead, TranslateRequest, Translated, Why, WhyRequest,
 };
 use glassformer_engine::tasks::attention::Focus;
 use glassformer_engine::{Cancel, Engine, EngineError};
@@ -67,6 +66,18 @@ pub fn attend<'a>(
 }
 
 #[wasm_split(attention, fallible)]
+pub fn attend_picture<'a>(
+    engine: &'a mut Engine,
+    run: u32,
+    seen: &'a Seen,
+    emit: Emit<'a>,
+    cancel: &'a Cancel,
+) -> Begun<'a, AttentionSummary> {
+    let attended = engine.attend_picture(run, seen, emit, cancel);
+    Ok(attended.boxed_local())
+}
+
+#[wasm_split(attention, fallible)]
 pub fn attention_map(engine: &mut Engine, run: u32, of: MapOf) -> Begun<'_, Vec<f32>> {
     Ok(engine.attention_map(run, of).boxed_local())
 }
@@ -104,16 +115,6 @@ pub fn read_texts<'a>(
     cancel: &'a Cancel,
 ) -> Begun<'a, TextsRead> {
     Ok(engine.read_texts(texts, emit, cancel).boxed_local())
-}
-
-#[wasm_split(matching, fallible)]
-pub fn picture_attention<'a>(
-    engine: &'a mut Engine,
-    rgb: &'a [u8],
-    emit: Emit<'a>,
-    cancel: &'a Cancel,
-) -> Begun<'a, PatchAttention> {
-    Ok(engine.picture_attention(rgb, emit, cancel).boxed_local())
 }
 
 #[wasm_split(matching, fallible)]

@@ -13,7 +13,7 @@ use glassformer_engine::protocol::{
 };
 use glassformer_engine::tasks::matching::TOGETHER;
 use glassformer_engine::{
-    Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, registry,
+    Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, heap_bytes, registry,
 };
 use js_sys::{Array, Reflect};
 use serde::Serialize;
@@ -56,13 +56,11 @@ impl Kind {
         match request {
             Request::Load { .. } => Self::Load,
             Request::Generate { .. } => Self::Generate,
-            Request::Attend { .. } => Self::Attend,
+            Request::Attend { .. } | Request::AttendPicture { .. } => Self::Attend,
             Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
             Request::FillMask { place, .. } => Self::FillMask(*place),
             Request::Translate { .. } => Self::Translate,
-            Request::See { .. } | Request::ReadTexts { .. } | Request::PatchAttention { .. } => {
-                Self::Match
-            }
+            Request::See { .. } | Request::ReadTexts { .. } => Self::Match,
             Request::Explain { .. } => Self::Explain,
             Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
                 Self::Question
@@ -295,6 +293,24 @@ impl Worker {
                 post(id, Event::Attended { summary });
                 Ok(())
             }
+            Request::AttendPicture { model } => {
+                cancel.check()?;
+                self.engine.choose(model)?;
+                let preprocessing = self.engine.preprocessing()?;
+                let [file] = &job.files[..] else {
+                    return Err(EngineError::Read {
+                        file: "The picture".into(),
+                        reason: "it did not come with the request".into(),
+                    });
+                };
+                let seen = parts::see_picture(file, &preprocessing).await?.await?;
+                let mut emit = |event| post(id, event);
+                let summary =
+                    parts::attend_picture(&mut self.engine, id, &seen, &mut emit, &cancel);
+                let summary = summary.await?.await?;
+                post(id, Event::Attended { summary });
+                Ok(())
+            }
             Request::AttentionMap { run, of } => {
                 cancel.check()?;
                 let map = parts::attention_map(&mut self.engine, run, of)
@@ -330,15 +346,6 @@ impl Worker {
                 let read = parts::read_texts(&mut self.engine, &texts, &mut emit, &cancel);
                 let read = read.await?.await?;
                 post(id, Event::TextsRead { read });
-                Ok(())
-            }
-            Request::PatchAttention { model, rgb } => {
-                cancel.check()?;
-                self.engine.choose(model)?;
-                let mut emit = |event| post(id, event);
-                let looked = parts::picture_attention(&mut self.engine, &rgb, &mut emit, &cancel);
-                let looked = looked.await?.await?;
-                post(id, Event::PatchAttention { attention: looked });
                 Ok(())
             }
             Request::Explain { model, request } => {
@@ -465,7 +472,9 @@ impl Worker {
     }
 
     fn ready(&self, id: u32) -> Result<(), EngineError> {
-        let model = self.engine.info().ok_or(EngineError::NoModel)?.clone();
+        let mut model = self.engine.info().ok_or(EngineError::NoModel)?.clone();
+        // Of now: what was loaded long ago has run since.
+        model.heap_bytes = heap_bytes();
         let notice = self
             .engine
             .loaded()

@@ -2,17 +2,14 @@
 
 use glassformer_images::{COLOURS, Preprocessing, Seen};
 use glassformer_tasks::TaskError;
+use glassformer_tasks::attention::{AttentionRun, AttentionText};
 use glassformer_tasks::matching::{
-    Caption, Occluding, Reading, Sight, TOGETHER, attention, cosine, deletion, reaching, softmax,
-    words,
+    Caption, Occluding, Reading, Sight, TOGETHER, cosine, deletion, reaching, softmax, words,
 };
 use web_time::Instant;
 
 use super::{Engine, Result};
-use crate::protocol::attention::bytes;
-use crate::protocol::{
-    Event, PatchAttention, ReadText, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord,
-};
+use crate::protocol::{Event, ReadText, TextsRead, Why, WhyDeletion, WhyRequest, WhyWord};
 use crate::ready::Ready;
 use crate::{Cancel, EngineError, yield_now};
 
@@ -149,33 +146,6 @@ impl Engine {
         Ok(Why { seconds, ..why })
     }
 
-    /// What the heads of the tower that sees look at in a picture, `[side, side, 3]`.
-    ///
-    /// # Errors
-    /// As [`Self::see`].
-    pub async fn picture_attention(
-        &mut self,
-        rgb: &[u8],
-        emit: &mut dyn FnMut(Event),
-        cancel: &Cancel,
-    ) -> Result<PatchAttention> {
-        let preprocessing = self.preprocessing()?;
-        self.recovering(emit, cancel, async |ready: &mut Ready| {
-            let sight = Sight::find(&ready.loaded.model)?;
-            let pixels = numbers(&preprocessing, &sight, [rgb].into_iter())?;
-            let looked = attention(&sight, ready.exec.as_mut(), &pixels).await?;
-            Ok(PatchAttention {
-                layers: looked.layers as u32,
-                heads: looked.heads as u32,
-                first: sight.first as u32,
-                grid: sight.grid as u32,
-                weights: bytes(&looked.weights),
-                rollout: bytes(&looked.rollout),
-            })
-        })
-        .await
-    }
-
     /// Loads the chosen model again elsewhere after its device was lost, and tells it.
     async fn recover(
         &mut self,
@@ -211,7 +181,7 @@ impl Engine {
 }
 
 /// What the model takes of pictures.
-fn numbers<'p>(
+pub(crate) fn numbers<'p>(
     preprocessing: &Preprocessing,
     sight: &Sight,
     pictures: impl Iterator<Item = &'p [u8]>,
@@ -298,7 +268,9 @@ impl Ready {
         yield_now().await;
         cancel.check()?;
         let tested = deletion(&sight, exec, &pixels, text, &found, DELETED, SEED).await?;
-        let looked = attention(&sight, exec, &pixels).await?;
+        let rollout = self.rollout(AttentionText::of_picture(&sight, pixels.clone()));
+        let rollout = rollout.await?;
+        let exec = self.exec.as_mut();
         let seen = sight.embed(exec, &pixels).await?.concat();
         let base = cosine(&seen, text);
         let drop_of = |rest: ReadText| {
@@ -321,8 +293,21 @@ impl Ready {
                 random: tested.random,
             },
             grid: sight.grid as u32,
-            rollout: reaching(&sight, &looked.rollout),
+            rollout: reaching(&sight, &rollout),
             seconds: 0.0,
         })
+    }
+
+    /// The rollout of all layers of a picture, `[positions, positions]`.
+    async fn rollout(&mut self, picture: AttentionText) -> Result<Vec<f32>> {
+        let exec = self.exec.as_mut();
+        let mut run = AttentionRun::start(&self.loaded.model, exec, None, picture)?;
+        let last = run.layout().layers.len() - 1;
+        let rolled = match run.step(exec).await {
+            Ok(()) => run.rollout(exec, last).await,
+            Err(error) => Err(error),
+        };
+        run.close(exec);
+        Ok(rolled?)
     }
 }

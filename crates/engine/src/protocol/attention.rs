@@ -20,7 +20,7 @@ pub enum AttendTo {
     Written,
 }
 
-/// The attention a model has over its own text.
+/// The attention a model has over its own text, or over a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttentionShape {
@@ -54,7 +54,7 @@ impl From<&Layout> for AttentionShape {
     }
 }
 
-/// A text that was run, and what its heads do.
+/// A text or a picture that was run, and what its heads do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttentionSummary {
@@ -80,6 +80,27 @@ pub struct AttentionSummary {
     pub stats: Vec<HeadStats>,
     /// Time of the run.
     pub seconds: f64,
+    /// What was seen, if it was a picture: its places are the tokens.
+    #[serde(default)]
+    pub picture: Option<SeenPlaces>,
+}
+
+/// A picture as a model saw it, and where its places are: learned tokens first, then the patches row by
+/// row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenPlaces {
+    /// Learned tokens in front of the patches.
+    pub first: u32,
+    /// Patches of a row and of a column.
+    pub grid: u32,
+    /// Pixels of a side.
+    pub side: u32,
+    /// `[side, side, 3]`.
+    #[serde(with = "serde_bytes")]
+    pub rgb: Vec<u8>,
+    /// A classifier's likeliest names and their shares, best first; none where it has no names.
+    pub labels: Vec<(String, f32)>,
 }
 
 /// Whose map is wanted.

@@ -87,43 +87,6 @@ pub struct WhyDeletion {
     pub random: f32,
 }
 
-/// What the heads of a tower look at in a picture. Positions are the learned tokens, then the patches row by
-/// row; numbers travel as bytes, little-endian f32.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PatchAttention {
-    /// Layers.
-    pub layers: u32,
-    /// Heads of each.
-    pub heads: u32,
-    /// Learned tokens in front of the patches.
-    pub first: u32,
-    /// Patches of a row and of a column.
-    pub grid: u32,
-    /// `[layers, heads, positions, positions]`: rows are queries.
-    #[serde(with = "serde_bytes")]
-    pub weights: Vec<u8>,
-    /// The rollout of all layers, `[positions, positions]`. Averaged over heads, so derived.
-    #[serde(with = "serde_bytes")]
-    pub rollout: Vec<u8>,
-}
-
-impl PatchAttention {
-    /// What one position looks at in a layer and head, or by rollout where there is none: a weight for
-    /// each position.
-    pub fn row(&self, head: Option<(usize, usize)>, query: usize) -> Vec<f32> {
-        let n = (self.first + self.grid * self.grid) as usize;
-        let (all, map) = match head {
-            Some((layer, head)) => (&self.weights, layer * self.heads as usize + head),
-            None => (&self.rollout, 0),
-        };
-        let (words, _) = all.as_chunks::<4>();
-        let row = (map * n + query) * n;
-        let row = words.get(row..row + n).unwrap_or_default();
-        row.iter().map(|word| f32::from_le_bytes(*word)).collect()
-    }
-}
-
 /// A word of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

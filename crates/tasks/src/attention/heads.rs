@@ -13,7 +13,7 @@ pub struct HeadStats {
     pub entropy: f32,
     /// Entropy over that of an even row, 0 to 1; over queries that see more than one token.
     pub evenness: f32,
-    /// Distance to what is read, in tokens.
+    /// Distance to what is read, in tokens; of a picture in patches.
     pub distance: f32,
     /// Weight on the token itself.
     pub own: f32,
@@ -52,6 +52,18 @@ pub enum Habit {
 }
 
 impl Habit {
+    /// What such a head does with a picture, whose tokens are patches behind a class token.
+    pub fn in_words_of_picture(self) -> &'static str {
+        match self {
+            Self::Previous => "looks at the patch before its own",
+            Self::Next => "looks at the patch after its own",
+            Self::Own => "stays on its own patch",
+            Self::FirstToken => "rests on the class token",
+            Self::Special => "rests on learned tokens",
+            Self::SameWord | Self::Even => self.in_words(),
+        }
+    }
+
     /// What such a head does, as words behind its name.
     pub fn in_words(self) -> &'static str {
         match self {
@@ -96,6 +108,32 @@ pub struct Tokens<'a> {
     pub ids: &'a [u32],
     /// Which are special.
     pub special: &'a [bool],
+    /// Where the patches of a picture are.
+    pub places: Option<PatchGrid>,
+}
+
+/// Where the patches of a picture are: behind learned tokens, row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PatchGrid {
+    /// Learned tokens in front.
+    pub first: usize,
+    /// Patches of a row and of a column.
+    pub grid: usize,
+}
+
+impl PatchGrid {
+    /// Between two places, in patches; what is learned lies nowhere, so 0.
+    pub fn distance(self, a: usize, b: usize) -> f32 {
+        let at = |place: usize| {
+            let patch = place.checked_sub(self.first)?;
+            Some([patch / self.grid.max(1), patch % self.grid.max(1)])
+        };
+        let apart = |(a, b): ([usize; 2], [usize; 2])| {
+            let [rows, columns] = [0, 1].map(|axis| a[axis].abs_diff(b[axis]) as f32);
+            rows.hypot(columns)
+        };
+        at(a).zip(at(b)).map_or(0.0, apart)
+    }
 }
 
 /// Sums of one head, and its thumbnail.
@@ -135,7 +173,7 @@ impl HeadSums {
         }
     }
 
-    /// Takes the weights of query `i` over all tokens of another text. Places in it are not places
+    /// Takes the weights of query `i` over all tokens of another text. PatchGrid in it are not places
     /// beside the query, so nothing is said of those.
     fn row_across(&mut self, i: usize, queries: usize, weights: &[f32], special: &[bool]) {
         let side = self.side;
@@ -192,7 +230,10 @@ impl HeadSums {
             if p > 0.0 {
                 entropy -= f64::from(p * p.log2());
             }
-            distance += p * i.abs_diff(j) as f32;
+            distance += p * match tokens.places {
+                Some(places) => places.distance(i, j),
+                None => i.abs_diff(j) as f32,
+            };
             if j > 0 && tokens.special[j] {
                 special += p;
             }
@@ -259,7 +300,16 @@ mod tests {
         let special = vec![false; ids.len()];
         for (i, row) in rows.iter().enumerate() {
             let special = &special;
-            sums.row(i, row, Tokens { ids, special });
+            let places = None;
+            sums.row(
+                i,
+                row,
+                Tokens {
+                    ids,
+                    special,
+                    places,
+                },
+            );
         }
         sums.stats()
     }
@@ -290,6 +340,7 @@ mod tests {
         let tokens = Tokens {
             ids: &ids,
             special: &special,
+            places: None,
         };
         sums.row(0, &[1.0, 0.0, 0.0, 0.0], tokens);
         sums.row(1, &[0.0, 0.0, 0.5, 0.5], tokens);
@@ -301,6 +352,15 @@ mod tests {
         let thumbnail = sums.thumbnail();
         assert_eq!(thumbnail[..4], thumbnail[4..8]);
         assert_eq!(thumbnail[12..], [0.0, 0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn distances_in_a_picture_are_between_patches() {
+        let places = PatchGrid { first: 1, grid: 3 };
+        // The second patch of the first row, the first of the last row.
+        assert_eq!(places.distance(2, 7), 5f32.sqrt());
+        assert_eq!(places.distance(3, 4), 5f32.sqrt());
+        assert_eq!((places.distance(0, 5), places.distance(5, 5)), (0.0, 0.0));
     }
 
     #[test]
@@ -326,6 +386,7 @@ mod tests {
                 Tokens {
                     ids: &ids,
                     special: &special,
+                    places: None,
                 },
             );
         }

@@ -58,9 +58,9 @@ impl Layout {
     /// # Errors
     /// [`TaskError::NoAttention`] if there is none.
     pub fn find(model: &Model) -> Result<Self, TaskError> {
-        let entries = model.entries.iter();
         let stacks = [Stack::Decoder, Stack::Encoder];
-        let mut found = entries.filter_map(|(name, graph)| Self::of_entry(name, graph, &stacks));
+        let mut found =
+            entries(model, "ids").filter_map(|(name, graph)| Self::of_entry(name, graph, &stacks));
         found
             .find(|layout| !layout.has_source)
             .ok_or(TaskError::NoAttention)
@@ -71,13 +71,22 @@ impl Layout {
     /// # Errors
     /// [`TaskError::NoAttention`] if it has none of the kind.
     pub fn of_stack(model: &Model, stack: Stack) -> Result<Self, TaskError> {
-        let entries = model.entries.iter();
-        let mut found = entries.filter_map(|(name, graph)| Self::of_entry(name, graph, &[stack]));
+        let mut found =
+            entries(model, "ids").filter_map(|(name, graph)| Self::of_entry(name, graph, &[stack]));
+        found.next().ok_or(TaskError::NoAttention)
+    }
+
+    /// The attention of a model's tower that sees pictures.
+    ///
+    /// # Errors
+    /// [`TaskError::NoAttention`] if it sees none.
+    pub fn of_picture(model: &Model) -> Result<Self, TaskError> {
+        let mut found = entries(model, "pixels")
+            .filter_map(|(name, graph)| Self::of_entry(name, graph, &[Stack::Encoder]));
         found.next().ok_or(TaskError::NoAttention)
     }
 
     fn of_entry(name: &str, graph: &Graph, stacks: &[Stack]) -> Option<Self> {
-        graph.find("ids")?;
         let layers = |stack: &Stack| -> Vec<LayerNodes> {
             let stack = *stack;
             (0..)
@@ -131,6 +140,15 @@ impl Layout {
             heads: self.heads,
         })
     }
+}
+
+/// The entries that have an input of this name.
+fn entries<'m>(
+    model: &'m Model,
+    input: &'static str,
+) -> impl Iterator<Item = (&'m String, &'m Graph)> {
+    let takes = move |(_, graph): &(&String, &Graph)| graph.find(input).is_some();
+    model.entries.iter().filter(takes)
 }
 
 impl LayerNodes {

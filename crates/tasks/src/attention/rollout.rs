@@ -22,13 +22,6 @@ pub(super) fn roll(rolled: &mut Vec<f32>, maps: &[Vec<f32>], n: usize) {
     *rolled = next;
 }
 
-/// The rollout of whole layers, the first one first: of each, the heads' rows.
-pub(crate) fn roll_layers(layers: impl Iterator<Item = Vec<Vec<f32>>>, n: usize) -> Vec<f32> {
-    let mut rolled = identity(n);
-    layers.for_each(|maps| roll(&mut rolled, &maps, n));
-    rolled
-}
-
 /// Nothing has been passed on yet: each position is itself.
 pub(super) fn identity(n: usize) -> Vec<f32> {
     let mut eye = vec![0.0; n * n];

@@ -1,13 +1,12 @@
 //! Which parts of a picture mattered for a text: found by hiding them, one after the other, and beside
 //! that the attention of all layers rolled into one.
 
-use glassformer_graph::{Executor, Input};
+use glassformer_graph::Executor;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::{IMAGE, Result, Sight, TOGETHER, cosine, run};
+use super::{Result, Sight, TOGETHER, cosine};
 use crate::TaskError;
-use crate::attention::roll_layers;
 
 /// Most parts of a picture that are hidden one by one.
 pub const MOST_PASSES: usize = 64;
@@ -156,53 +155,6 @@ pub async fn deletion(
         parts,
         highest: *highest,
         random: random.iter().sum::<f32>() / random.len() as f32,
-    })
-}
-
-/// What the heads of a tower look at in a picture. Positions are the learned tokens, then the patches row
-/// by row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PictureAttention {
-    /// Layers.
-    pub layers: usize,
-    /// Heads of each.
-    pub heads: usize,
-    /// Positions.
-    pub positions: usize,
-    /// `[layers, heads, positions, positions]`: rows are queries.
-    pub weights: Vec<f32>,
-    /// The rollout of all layers, `[positions, positions]`. Averaged over heads: derived.
-    pub rollout: Vec<f32>,
-}
-
-/// Runs a picture and reads what every head looks at.
-///
-/// # Errors
-/// From the executor, or if the model has no attention.
-pub async fn attention(
-    sight: &Sight,
-    exec: &mut dyn Executor,
-    pixels: &[f32],
-) -> Result<PictureAttention> {
-    let inputs = [Input::values("pixels", pixels)];
-    let n = sight.positions();
-    let layers = &sight.layers;
-    if layers.is_empty() || pixels.len() != sight.numbers() {
-        return Err(TaskError::NoAttention);
-    }
-    let maps = run(exec, IMAGE, [1, n], &inputs, layers, layers).await?;
-    let heads = maps
-        .iter()
-        .map(|layer| layer.data.chunks(n * n).map(<[f32]>::to_vec).collect());
-    Ok(PictureAttention {
-        layers: maps.len(),
-        heads: maps.first().map_or(0, |layer| layer.data.len() / (n * n)),
-        positions: n,
-        rollout: roll_layers(heads, n),
-        weights: maps
-            .iter()
-            .flat_map(|layer| layer.data.iter().copied())
-            .collect(),
     })
 }
 

@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use super::chosen::Chosen;
 use super::colour::{Paint, Palette};
 use super::options::Options;
+use super::sight;
 use super::text::Text;
 use crate::components::lens::{Detail, Fact, LensContent, Subject};
 use crate::components::theme::Dark;
@@ -52,16 +53,21 @@ pub fn content(
             .get(i)
             .map_or(0, |token| token.id)
     };
+    let name = |i: usize| chosen.shown.name(i);
+    let means = |i: usize| match chosen.shown.seen {
+        Some(_) => format!("place {i} of {n}"),
+        None => format!("token {i}, id {}", token(i)),
+    };
     let mut facts = vec![
         Fact {
             name: "Looks",
-            value: format!("“{}”", label(from)),
-            means: format!("token {from}, id {}", token(from)),
+            value: name(from),
+            means: means(from),
         },
         Fact {
             name: "Is looked at",
-            value: format!("“{}”", label(to)),
-            means: format!("token {to}, id {}", token(to)),
+            value: name(to),
+            means: means(to),
         },
     ];
     let others = chosen.maps.iter().skip(1).filter_map(|(of, map)| match of {
@@ -77,10 +83,10 @@ pub fn content(
         "This model reads from left to right: a token cannot look at what comes behind it.".into()
     } else {
         format!(
-            "“{}” takes {:.1} % of what this head reads from “{}”. That is where it read, not why the model decided.",
-            label(from),
+            "{} takes {:.1} % of what this head reads from {}. That is where it read, not why the model decided.",
+            sight::capital(&name(from)),
             weight * 100.0,
-            label(to)
+            name(to)
         )
     };
     let detail = (kept && text.is_live_untracked())
@@ -92,6 +98,10 @@ pub fn content(
                 key: (layer, head, from as u32),
                 to,
                 labels: (label(from), label(to)),
+                places: match chosen.shown.seen {
+                    Some(_) => "places",
+                    None => "tokens",
+                },
                 shape: chosen.shown.summary.shape,
             };
             Some(Detail::new(move || {
@@ -122,6 +132,8 @@ struct At {
     key: (u32, u32, u32),
     to: usize,
     labels: (String, String),
+    /// What the tokens are called.
+    places: &'static str,
     shape: AttentionShape,
 }
 
@@ -182,10 +194,11 @@ fn steps(focus: &Arc<Focus>, cell: &CellNumbers, at: &At, palette: Palette) -> i
             </li>
         }
     };
+    let places = at.places;
     let mask = if at.shape.causal {
         format!("Mask: token {i} sees tokens 0 to {i}, {seen} of them; this one is among them.")
     } else {
-        format!("Mask: it sees all {seen} tokens.")
+        format!("Mask: it sees all {seen} {places}.")
     };
     let tap = |name: &'static str, value: f32| {
         view! {
@@ -207,8 +220,8 @@ fn steps(focus: &Arc<Focus>, cell: &CellNumbers, at: &At, palette: Palette) -> i
                 <p>"One divided by the other is the weight: " {tap("cell-weight", *focus.probs.get(at.to).unwrap_or(&0.0))}</p>
             </li>
             {step(format!("Value of “{to}”"), value, None)}
-            {step("Times the weight: what this token adds".to_string(), &cell.added, None)}
-            {step(format!("Summed over all {seen} tokens: what head {head} reads"), focus.context.get(start..start + dim).unwrap_or_default(), None)}
+            {step(format!("Times the weight: what “{to}” adds"), &cell.added, None)}
+            {step(format!("Summed over all {seen} {places}: what head {head} reads"), focus.context.get(start..start + dim).unwrap_or_default(), None)}
             {step(format!("All {} heads behind each other; head {head} is marked", at.shape.heads), &focus.context, Some((start, start + dim)))}
             {step(format!("Times the output matrix: what layer {layer} adds to “{from}”, {} numbers", focus.output.len()), &focus.output, None)}
         </ol>

@@ -11,8 +11,11 @@ use super::colour::Palette;
 use super::derived::{self, About};
 use super::options::{Options, View};
 use super::paint;
+use super::scene::patches::step;
 use super::scene::{Drawn, Hit, Scene};
-use super::text::{Shown, Text};
+use super::shown::Shown;
+use super::sight;
+use super::text::Text;
 use crate::components::canvas;
 use crate::components::theme::Dark;
 
@@ -87,14 +90,15 @@ pub fn drawn(
         cursor,
         room,
     };
-    match options.view {
-        View::Arcs => scene.arcs(),
-        View::Matrix => scene.matrix(),
+    match (options.view, &chosen.shown.seen) {
+        (View::Arcs, Some(seen)) => scene.patches(seen),
+        (View::Arcs, None) => scene.arcs(),
+        (View::Matrix, _) => scene.matrix(),
     }
 }
 
 /// The key a query weighs most.
-fn strongest(chosen: &Chosen, from: usize) -> usize {
+pub fn strongest(chosen: &Chosen, from: usize) -> usize {
     let n = chosen.shown.n();
     let row = chosen
         .maps
@@ -196,8 +200,11 @@ pub fn ChosenView(
             let causal = chosen.shown.summary.shape.causal;
             let pair = match (hit, from) {
                 (Hit::Cell(i, j), _) => (i, j),
+                // In a picture, every place is one that looks.
                 (Hit::Query(j), Some(from))
-                    if options.get_untracked().view == View::Arcs && j != from =>
+                    if options.get_untracked().view == View::Arcs
+                        && chosen.shown.seen.is_none()
+                        && j != from =>
                 {
                     (from, j)
                 }
@@ -256,25 +263,31 @@ pub fn ChosenView(
             }
         }
     };
-    let key = move |key: &str| -> bool {
+    let key = move |key: &str, shift: bool| -> bool {
         let Some(chosen) = chosen.get_untracked() else {
             return false;
         };
         let (n, causal) = (chosen.shown.n(), chosen.shown.summary.shape.causal);
         let last = n.saturating_sub(1);
+        let matrix = options.get_untracked().view == View::Matrix;
+        let seen = chosen.shown.seen.as_ref().filter(|_| !matrix);
+        // Pictures show their first place until another is pointed at.
+        let begin = if seen.is_some() { 0 } else { last };
         let here = cursor
             .get_untracked()
-            .unwrap_or_else(|| (last, strongest(&chosen, last)));
+            .unwrap_or_else(|| (begin, strongest(&chosen, begin)));
         let (mut from, mut to) = here;
-        let matrix = options.get_untracked().view == View::Matrix;
-        match (key, matrix) {
-            ("ArrowLeft", true) | ("ArrowUp", false) => to = to.saturating_sub(1),
-            ("ArrowRight", true) | ("ArrowDown", false) => to = (to + 1).min(last),
-            ("ArrowLeft", false) | ("ArrowUp", true) => from = from.saturating_sub(1),
-            ("ArrowRight", false) | ("ArrowDown", true) => from = (from + 1).min(last),
-            ("Home", _) => from = 0,
-            ("End", _) => from = last,
-            ("Enter" | " ", _) => {
+        let moved = seen.and_then(|seen| step(seen.grid, key, if shift { to } else { from }));
+        match (moved, key, matrix) {
+            (Some(place), ..) if shift => to = place,
+            (Some(place), ..) => (from, to) = (place, strongest(&chosen, place)),
+            (_, "ArrowLeft", true) | (_, "ArrowUp", false) => to = to.saturating_sub(1),
+            (_, "ArrowRight", true) | (_, "ArrowDown", false) => to = (to + 1).min(last),
+            (_, "ArrowLeft", false) | (_, "ArrowUp", true) => from = from.saturating_sub(1),
+            (_, "ArrowRight", false) | (_, "ArrowDown", true) => from = (from + 1).min(last),
+            (_, "Home", _) => from = 0,
+            (_, "End", _) => from = last,
+            (_, "Enter" | " ", _) => {
                 keep(here, true);
                 return true;
             }
@@ -303,7 +316,7 @@ pub fn ChosenView(
                         tabindex="0"
                         role="img"
                         data-testid="attention-picture"
-                        aria-label="What the chosen heads look at; the table below has the same numbers. Arrow keys move through tokens, Enter keeps one."
+                        aria-label="What the chosen heads look at; the table below has the same numbers. Arrow keys move through tokens or patches, Enter keeps one; in a picture, Shift and arrows move what is looked at."
                         on:mousemove=move |event| show(point(event.offset_x(), event.offset_y()).and_then(pair_of))
                         on:mouseleave=move |_| show(None)
                         on:click=move |event| {
@@ -313,13 +326,17 @@ pub fn ChosenView(
                             }
                         }
                         on:keydown=move |event| {
-                            if key(&event.key()) {
+                            if key(&event.key(), event.shift_key()) {
                                 event.prevent_default();
                             }
                         }
                     ></canvas>
                 </div>
             </div>
+            {move || {
+                let line = chosen.with(|chosen| sight::line(chosen.as_ref()?, &options.get(), cursor.get()));
+                line.map(|words| view! { <p class="hint" data-testid="attention-place">{words}</p> })
+            }}
         </div>
     }
 }

@@ -8,6 +8,8 @@ pub enum Paint {
     Ink,
     /// Text of less weight.
     Soft,
+    /// Behind text and numbers.
+    Surface,
     /// Fine lines.
     Line,
     /// The one accent.
@@ -115,6 +117,7 @@ impl Palette {
         match paint {
             Paint::Ink => pick([0x1a, 0x20, 0x23], [0xe3, 0xe8, 0xe9]),
             Paint::Soft => pick([0x53, 0x5d, 0x60], [0x9d, 0xaa, 0xae]),
+            Paint::Surface => pick([0xff; 3], [0x18, 0x1d, 0x20]),
             Paint::Line => pick([0xdc, 0xdf, 0xdd], [0x2a, 0x31, 0x35]),
             Paint::Accent => pick([0x14, 0x6a, 0x73], [0x64, 0xc4, 0xc6]),
             Paint::Wash => pick([0xe3, 0xf0, 0xef], [0x1c, 0x2d, 0x30]),

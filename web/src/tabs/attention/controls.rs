@@ -23,6 +23,10 @@ pub fn Controls(
     options: Memo<Options>,
 ) -> impl IntoView {
     let desk = text.desk();
+    let pictured = Memo::new(move |_| {
+        text.shown
+            .with(|shown| shown.as_ref().is_some_and(|shown| shown.seen.is_some()))
+    });
     let view_choice = move |view: View, label: &'static str| {
         view! {
             <label>
@@ -32,7 +36,7 @@ pub fn Controls(
                     prop:checked=move || options.get().view == view
                     on:change=move |_| change(desk, |options| options.view = view)
                 />
-                <span>{label}</span>
+                <span>{move || if view == View::Arcs && pictured.get() { "Picture" } else { label }}</span>
             </label>
         }
     };
@@ -121,7 +125,10 @@ pub fn Controls(
                 </span>
             </summary>
             <div class="filter-list">
-                {check("Hide the first token, on which heads rest", "attention-hide-first", |o| o.hide_first, |o, on| o.hide_first = on)}
+                {move || {
+                    let label = if pictured.get() { "Hide the class token, on which heads rest" } else { "Hide the first token, on which heads rest" };
+                    check(label, "attention-hide-first", |o| o.hide_first, |o, on| o.hide_first = on)
+                }}
                 {check("Hide special tokens", "attention-hide-special", |o| o.hide_special, |o, on| o.hide_special = on)}
                 {check("Make rows sum to one again", "attention-renormalise", |o| o.renormalise, |o, on| o.renormalise = on)}
                 {check("Rollout: all layers up to the chosen one", "attention-rollout", |o| o.rollout, |o, on| o.rollout = on)}
@@ -183,7 +190,10 @@ pub fn HeadLegend(
     let several = move || {
         let options = options.get();
         let shown = options.shown();
-        (!options.rollout && shown.len() > 1).then_some(shown)
+        let pictured = text
+            .shown
+            .with(|shown| shown.as_ref().is_some_and(|shown| shown.seen.is_some()));
+        (!options.rollout && !pictured && shown.len() > 1).then_some(shown)
     };
     let item = move |(i, head): (usize, HeadId)| {
         let dash: Vec<String> = DASHES[i % DASHES.len()]
@@ -256,6 +266,10 @@ pub fn WorthALook(
         best.sort_by(|a, b| b.2.total_cmp(&a.2));
         best
     };
+    let words = move |habit: Habit| {
+        let shown = text.shown.get_untracked();
+        shown.map_or("", |shown| shown.habit(habit))
+    };
     let button = move |(head, habit, share): (HeadId, Habit, f32)| {
         view! {
             <li>
@@ -269,7 +283,7 @@ pub fn WorthALook(
                     on:click=move |_| wall::choose(text, head, false)
                 >
                     <b>{format!("{}·{}", head.0, head.1)}</b>
-                    <small>{format!("{} · {share:.2}", habit.in_words())}</small>
+                    <small>{format!("{} · {share:.2}", words(habit))}</small>
                 </button>
             </li>
         }

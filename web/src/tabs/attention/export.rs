@@ -3,15 +3,19 @@
 use std::fmt::Write;
 
 use glassformer_engine::protocol::attention::MapOf;
+use glassformer_engine::tasks::attention::PatchGrid;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::HtmlCanvasElement;
 
+use super::cell;
 use super::chosen::{Chosen, drawn};
 use super::colour::Palette;
 use super::options::Options;
 use super::paint;
+use super::picture::Picture;
+use super::scene::patches::Seen;
 use super::text::Text;
 use crate::components::canvas;
 use crate::components::download::{follow, save};
@@ -31,11 +35,14 @@ pub fn Exports(
     /// How.
     options: Memo<Options>,
 ) -> impl IntoView {
-    let with_picture = move |f: fn(&str, &Chosen, &Options) -> Result<(), JsValue>| {
+    let with_picture = move |f: fn(&str, &str, Picture) -> Result<(), JsValue>| {
         let done = chosen.with_untracked(|chosen| {
             let chosen = chosen.as_ref()?;
             let options = options.get_untracked();
-            f(&name(&options), chosen, &options).ok()
+            // Of a text everything is drawn, of a picture what one place looks at.
+            let place = kept(text, chosen).filter(|_| chosen.shown.seen.is_some());
+            let picture = drawn(chosen, &options, place, WIDTH).picture;
+            f(&name(&options), &title(chosen, &options), picture).ok()
         });
         if done.is_none() {
             text.say(
@@ -60,6 +67,13 @@ pub fn Exports(
     }
 }
 
+/// The query and the key that the lens keeps.
+fn kept(text: Text, chosen: &Chosen) -> Option<(usize, usize)> {
+    let index = text.desk().lens.locked_index(cell::source(text))?;
+    let n = chosen.shown.n().max(1);
+    (index < n * n).then_some((index / n, index % n))
+}
+
 fn name(options: &Options) -> String {
     let (layer, head) = options.head.unwrap_or((0, 0));
     if options.rollout {
@@ -70,25 +84,23 @@ fn name(options: &Options) -> String {
 
 fn title(chosen: &Chosen, options: &Options) -> String {
     let (layer, head) = options.head.unwrap_or((0, 0));
-    let text: String = chosen
-        .shown
-        .summary
-        .tokens
-        .iter()
-        .map(|token| token.text.as_str())
-        .collect();
+    let tokens = chosen.shown.summary.tokens.iter();
+    let text = match &chosen.shown.seen {
+        Some(_) => "a picture".into(),
+        None => tokens.map(|token| token.text.as_str()).collect::<String>(),
+    };
     let derived = if options.derives() { " (derived)" } else { "" };
     format!("Attention, layer {layer}, head {head}{derived}: {text}")
 }
 
-fn svg(name: &str, chosen: &Chosen, options: &Options) -> Result<(), JsValue> {
-    let picture = drawn(chosen, options, None, WIDTH).picture;
-    let svg = picture.to_svg(&title(chosen, options));
+fn svg(name: &str, title: &str, picture: Picture) -> Result<(), JsValue> {
+    // A picture that the browser does not write is left out.
+    let address = |seen: &Seen| paint::address_of(seen).unwrap_or_default();
+    let svg = picture.to_svg(title, &address);
     save(&format!("{name}.svg"), "image/svg+xml", &svg)
 }
 
-fn png(name: &str, chosen: &Chosen, options: &Options) -> Result<(), JsValue> {
-    let picture = drawn(chosen, options, None, WIDTH).picture;
+fn png(name: &str, _: &str, picture: Picture) -> Result<(), JsValue> {
     let canvas: HtmlCanvasElement = document().create_element("canvas")?.unchecked_into();
     let context = canvas::prepare(&canvas, picture.width, picture.height).ok_or(JsValue::NULL)?;
     context.set_fill_style_str("#ffffff");
@@ -107,7 +119,7 @@ async fn json(text: Text, options: Options) {
         .get_untracked()
         .filter(|shown| shown.recorded.is_none())
     else {
-        return text.say("Run a text first; the recorded example has no numbers to save.");
+        return text.say("Press Run first; the recorded example has no numbers to save.");
     };
     let shape = shown.summary.shape;
     let n = shown.n();
@@ -145,6 +157,10 @@ async fn json(text: Text, options: Options) {
         "{{\"tokens\":{tokens},\"ids\":{ids:?},\"heads\":{:?},",
         pairs(&chosen)
     );
+    if let Some(seen) = &shown.seen {
+        let PatchGrid { first, grid } = seen.grid;
+        let _ = write!(json, "\"learned\":{first},\"grid\":[{grid},{grid}],");
+    }
     json.push_str("\"axes\":[\"layer\",\"head\",\"query\",\"key\"],\"weights\":[");
     let mut layer = None;
     for ((of, _), map) in &maps {

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::Texts;
 use super::options::{Options, change, stack, stack_name};
+use super::sight::{PictureInput, TowerChoice, looks};
 use super::text::{Phase, Text};
 use crate::components::run_row::{Example, Examples, RunRow, Undo, is_run_key};
 use crate::format;
@@ -63,6 +64,7 @@ pub fn InputPanel(
         })
     };
     let decodes = move || translator().is_some() && options.with(|o| o.to != AttendTo::Own);
+    let pictured = Memo::new(move |_| looks(desk));
     let comparing = RwSignal::new(options.with_untracked(|options| !options.second.is_empty()));
     let undo = RwSignal::new(None::<(String, String)>);
     let pick = move |i: usize| {
@@ -94,7 +96,10 @@ pub fn InputPanel(
         go: Callback::new(bring_back),
     };
     view! {
-        <section class="prompt" aria-label="Text">
+        <section class="prompt" aria-label="What is looked at">
+            <TowerChoice texts/>
+            {move || pictured.get().then(|| view! { <PictureInput texts/> })}
+            <div hidden=pictured>
             <div class="prompt-top">
                 <label for="attention-input">"Text"</label>
                 <label class="check">
@@ -172,6 +177,7 @@ pub fn InputPanel(
                 on_pick=Callback::new(pick)
                 undo=way_back
             />
+            </div>
             <RunRow
                 tab="attention"
                 active=Signal::derive(move || texts.first.is_active() || texts.second.is_active())
@@ -237,18 +243,21 @@ fn in_words(text: Text) -> String {
     match text.phase.get() {
         Phase::Idle | Phase::Failed => String::new(),
         Phase::Loading => "loading the model".into(),
-        Phase::Running(_, 0) => "reading the text".into(),
+        Phase::Running(_, 0) => "reading".into(),
         Phase::Running(done, total) => format!("{done} of {total} tokens"),
         Phase::Done(seconds) => {
             let shown = text.shown.get();
-            let [tokens, heads] = shown.map_or([0, 0], |shown| {
-                let shape = shown.summary.shape;
-                [shown.n() as u64, u64::from(shape.layers * shape.heads)]
-            });
-            let [tokens, heads] = [
-                format::counted(tokens, "token"),
-                format::counted(heads, "head"),
-            ];
+            let Some(shown) = shown else {
+                return String::new();
+            };
+            let shape = shown.summary.shape;
+            let noun = if shown.seen.is_some() {
+                "place"
+            } else {
+                "token"
+            };
+            let tokens = format::counted(shown.n() as u64, noun);
+            let heads = format::counted(u64::from(shape.layers * shape.heads), "head");
             format!("{tokens} through {heads} in {}", format::seconds(seconds))
         }
     }

@@ -3,6 +3,7 @@
 use glassformer_engine::protocol::attention::AttendTo;
 use leptos::prelude::*;
 
+use super::shot::{Shot, Tower};
 use crate::desk::Desk;
 use crate::fragment::{Key, Values};
 
@@ -63,6 +64,10 @@ pub struct Options {
     pub pair: String,
     /// A second text, beside the first.
     pub second: String,
+    /// Of a model that sees and reads.
+    pub tower: Tower,
+    /// What a model that sees looks at.
+    pub picture: Shot,
 }
 
 const VIEWS: [(&str, View); 2] = [("arcs", View::Arcs), ("matrix", View::Matrix)];
@@ -76,6 +81,7 @@ const STACKS: [(&str, AttendTo); 3] = [
     ("cross", AttendTo::Source),
     ("decoder", AttendTo::Written),
 ];
+const TOWERS: [(&str, Tower); 2] = [("picture", Tower::Picture), ("text", Tower::Text)];
 const FLAGS: [&str; 4] = ["special", "first", "renormalise", "across"];
 
 /// The tab's settings in links.
@@ -145,6 +151,19 @@ pub const KEYS: &[Key] = &[
         default: "",
         check: |_| Ok(()),
     },
+    Key {
+        name: "tower",
+        default: "picture",
+        check: |value| known(&TOWERS.map(|(name, _)| name), value),
+    },
+    Key {
+        name: "picture",
+        default: Shot::FIRST,
+        check: |value| {
+            let names: Vec<&str> = Shot::names().collect();
+            known(&names, value)
+        },
+    },
 ];
 
 fn whole(value: &str) -> Result<(), String> {
@@ -190,6 +209,8 @@ impl Options {
             to: stack(text("stack")),
             pair: text("pair").into(),
             second: text("second").into(),
+            tower: find(&TOWERS, text("tower")),
+            picture: Shot::named(text("picture")),
         }
     }
 
@@ -230,6 +251,8 @@ impl Options {
         put("stack", name_of(&STACKS, self.to));
         put("pair", self.pair.clone());
         put("second", self.second.clone());
+        put("tower", name_of(&TOWERS, self.tower));
+        put("picture", self.picture.name().into());
         values
     }
 
@@ -303,6 +326,8 @@ mod tests {
             threshold: 0.25,
             to: AttendTo::Source,
             second: "a, b = c".into(),
+            tower: Tower::Text,
+            picture: Shot::Sample("guitar"),
             ..Options::default()
         };
         let values = options.write();
@@ -322,6 +347,7 @@ mod tests {
         };
         assert!(check("layer").is_some_and(|check| check("x").is_err()));
         assert!(check("heads").is_some_and(|check| check("1.2.3").is_err()));
+        assert!(check("picture").is_some_and(|check| check("own").is_ok() && check("x").is_err()));
         assert!(check("threshold").is_some_and(|check| check("2").is_err()));
     }
 }

@@ -5,6 +5,7 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use super::colour::{Paint, Palette};
 use super::picture::{Anchor, DASHES, NUMBERED, Picture, Shape, short};
+use super::scene::patches::Seen;
 
 const FONT: &str = "ui-monospace, \"SF Mono\", Menlo, Consolas, \"DejaVu Sans Mono\", monospace";
 
@@ -30,9 +31,21 @@ fn one(context: &CanvasRenderingContext2d, shape: &Shape, palette: Palette) -> R
         Shape::Rect {
             at: [x, y, w, h],
             fill,
+            opacity,
         } => {
             context.set_fill_style_str(&palette.css(*fill));
+            context.set_global_alpha(*opacity);
             context.fill_rect(*x, *y, *w, *h);
+            context.set_global_alpha(1.0);
+        }
+        Shape::Image {
+            at: [x, y, w, h],
+            seen,
+        } => {
+            let image = canvas_of(seen)?;
+            // What the model saw has few pixels; they are shown as they are.
+            context.set_image_smoothing_enabled(false);
+            context.draw_image_with_html_canvas_element_and_dw_and_dh(&image, *x, *y, *w, *h)?;
         }
         Shape::Frame {
             at: [x, y, w, h],
@@ -136,6 +149,20 @@ fn one(context: &CanvasRenderingContext2d, shape: &Shape, palette: Palette) -> R
     Ok(())
 }
 
+fn canvas_of(seen: &Seen) -> Result<HtmlCanvasElement, JsValue> {
+    let side = seen.side as usize;
+    let (pixels, _) = seen.rgb.as_chunks::<3>();
+    pixels_of(side, side, pixels.iter().map(|rgb| Some(*rgb)))
+}
+
+/// A picture as a `data:` address of a PNG.
+///
+/// # Errors
+/// If the browser refuses.
+pub fn address_of(seen: &Seen) -> Result<String, JsValue> {
+    canvas_of(seen)?.to_data_url_with_type("image/png")
+}
+
 /// Weights as pixels; nothing is transparent.
 pub fn image(
     rows: usize,
@@ -147,14 +174,24 @@ pub fn image(
     let steps: Vec<[u8; 3]> = (0..=255u8)
         .map(|i| palette.ramp(f32::from(i) / 255.0))
         .collect();
+    let cells = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+    let colour = |(i, j)| {
+        let step = (super::colour::position(weight(i, j)?) * 255.0).round() as usize;
+        Some(steps[step.min(255)])
+    };
+    pixels_of(rows, columns, cells.map(colour))
+}
+
+/// Colours, row by row, as a canvas of that many pixels; nothing is transparent.
+pub fn pixels_of(
+    rows: usize,
+    columns: usize,
+    colours: impl Iterator<Item = Option<[u8; 3]>>,
+) -> Result<HtmlCanvasElement, JsValue> {
     let mut pixels = vec![0u8; rows * columns * 4];
-    for i in 0..rows {
-        for j in 0..columns {
-            if let Some(weight) = weight(i, j) {
-                let step = (super::colour::position(weight) * 255.0).round() as usize;
-                let [r, g, b] = steps[step.min(255)];
-                pixels[(i * columns + j) * 4..][..4].copy_from_slice(&[r, g, b, 255]);
-            }
+    for (pixel, colour) in pixels.chunks_exact_mut(4).zip(colours) {
+        if let Some([r, g, b]) = colour {
+            pixel.copy_from_slice(&[r, g, b, 255]);
         }
     }
     let canvas = leptos::prelude::document().create_element("canvas")?;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::colour::{Paint, Palette};
+use super::scene::patches::Seen;
 
 /// Where a text is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,15 @@ pub enum Shape {
         at: [f64; 4],
         /// Its colour.
         fill: Paint,
+        /// 0 to 1.
+        opacity: f64,
+    },
+    /// A picture as the model saw it.
+    Image {
+        /// Left, top, width, height.
+        at: [f64; 4],
+        /// Its pixels.
+        seen: Arc<Seen>,
     },
     /// An outline.
     Frame {
@@ -93,7 +103,9 @@ impl Shape {
     /// From where to where it reaches, downwards.
     pub fn heights(&self) -> [f64; 2] {
         match self {
-            Self::Rect { at, .. } | Self::Frame { at, .. } => [at[1], at[1] + at[3]],
+            Self::Rect { at, .. } | Self::Image { at, .. } | Self::Frame { at, .. } => {
+                [at[1], at[1] + at[3]]
+            }
             Self::Curve { points, .. } => {
                 let ys = points.map(|[_, y]| y);
                 [
@@ -150,8 +162,8 @@ pub fn short(weight: f32) -> String {
 }
 
 impl Picture {
-    /// As a stand-alone file, in the light colours.
-    pub fn to_svg(&self, title: &str) -> String {
+    /// As a stand-alone file, in the light colours. `address` gives a picture as a `data:` address.
+    pub fn to_svg(&self, title: &str, address: &dyn Fn(&Seen) -> String) -> String {
         let palette = Palette::new(false);
         let (w, h) = (self.width.ceil(), self.height.ceil());
         let mut svg = format!(
@@ -160,22 +172,42 @@ impl Picture {
         );
         for shape in &self.shapes {
             // Writing to a string does not fail.
-            let _ = write_shape(&mut svg, shape, &palette);
+            let _ = write_shape(&mut svg, shape, &palette, address);
         }
         svg + "</svg>\n"
     }
 }
 
-fn write_shape(svg: &mut String, shape: &Shape, palette: &Palette) -> std::fmt::Result {
+fn write_shape(
+    svg: &mut String,
+    shape: &Shape,
+    palette: &Palette,
+    address: &dyn Fn(&Seen) -> String,
+) -> std::fmt::Result {
     match shape {
         Shape::Rect {
             at: [x, y, w, h],
             fill,
+            opacity,
         } => {
             let fill = palette.css(*fill);
+            let clear = match *opacity {
+                1.0 => String::new(),
+                part => format!(" fill-opacity=\"{part:.2}\""),
+            };
             writeln!(
                 svg,
-                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{fill}\"/>"
+                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" fill=\"{fill}\"{clear}/>"
+            )
+        }
+        Shape::Image {
+            at: [x, y, w, h],
+            seen,
+        } => {
+            let address = address(seen);
+            writeln!(
+                svg,
+                "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" href=\"{address}\" image-rendering=\"pixelated\"/>"
             )
         }
         Shape::Frame {
@@ -320,7 +352,7 @@ mod tests {
                 },
             ],
         };
-        let svg = picture.to_svg("Layer 0 & head 1");
+        let svg = picture.to_svg("Layer 0 & head 1", &|_| String::new());
         assert!(svg.contains("<title>Layer 0 &amp; head 1</title>"));
         assert!(svg.contains(">&lt;|a &amp; b|&gt;</text>"));
         // A causal map has three cells, each with its number.

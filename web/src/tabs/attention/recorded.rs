@@ -9,7 +9,7 @@ use glassformer_engine::protocol::attention::{
 };
 use serde::Deserialize;
 
-use super::text::Shown;
+use super::shown::Shown;
 
 #[derive(Deserialize)]
 struct Recording {
@@ -61,6 +61,7 @@ pub fn load() -> Option<Recorded> {
         thumbnails: bytes(&thumbnails),
         stats: recording.heads,
         seconds: 0.0,
+        picture: None,
     };
     let maps = recording.maps.into_iter().map(|map| {
         let (layer, head) = (map.layer, map.head);

@@ -7,6 +7,7 @@ use super::picture::{Anchor, DASHES, Picture, Shape};
 
 mod columns;
 mod matrix;
+pub mod patches;
 
 /// More tokens than these stand in two columns.
 pub const MOST_ARCS: usize = 40;
@@ -51,6 +52,17 @@ pub enum Places {
     Columns([f64; 2], usize, f64),
     /// Cells: left and top of the first, side, cells of a side.
     Matrix([f64; 2], f64, usize),
+    /// A picture's patches, and what is learned above it.
+    Patches {
+        /// Left, top, width and height of each learned token.
+        learned: Vec<[f64; 4]>,
+        /// Left and top of the first patch.
+        at: [f64; 2],
+        /// Side of a patch.
+        cell: f64,
+        /// Patches of a row.
+        grid: usize,
+    },
 }
 
 /// What a place of a drawing is.
@@ -89,7 +101,47 @@ impl Places {
                 let inside = i >= 0.0 && j >= 0.0 && (i as usize) < *n && (j as usize) < *n;
                 inside.then_some(Hit::Cell(i as usize, j as usize))
             }
+            Self::Patches { learned, .. } => {
+                let inside = |[left, top, w, h]: [f64; 4]| {
+                    (left..left + w).contains(&x) && (top..top + h).contains(&y)
+                };
+                let places = 0..learned.len() + self.patches();
+                let mut framed = places.filter_map(|place| Some((place, self.frame_of(place)?)));
+                let found = framed.find(|(_, frame)| inside(*frame));
+                found.map(|(place, _)| Hit::Query(place))
+            }
         }
+    }
+
+    fn patches(&self) -> usize {
+        match self {
+            Self::Patches { grid, .. } => grid * grid,
+            _ => 0,
+        }
+    }
+
+    /// Left, top, width and height of a place of a picture.
+    fn frame_of(&self, place: usize) -> Option<[f64; 4]> {
+        let Self::Patches {
+            learned,
+            at: [left, top],
+            cell,
+            grid,
+        } = self
+        else {
+            return None;
+        };
+        let Some(patch) = place.checked_sub(learned.len()) else {
+            return learned.get(place).copied();
+        };
+        let (row, column) = (patch / (*grid).max(1), patch % (*grid).max(1));
+        let inside = row < *grid;
+        inside.then_some([
+            left + column as f64 * cell,
+            top + row as f64 * cell,
+            *cell,
+            *cell,
+        ])
     }
 }
 
@@ -202,6 +254,7 @@ impl Scene {
                     52.0,
                 ],
                 fill: Paint::Wash,
+                opacity: 1.0,
             };
             shapes.extend([wash(j), wash(i)]);
             shapes.push(Shape::Frame {
@@ -262,6 +315,7 @@ impl Scene {
                 shapes.push(Shape::Rect {
                     at: [middle(i) - 13.0, base + 31.0, 26.0, 6.0],
                     fill: Paint::Scale(weight),
+                    opacity: 1.0,
                 });
                 let number = format!("{:.0}", weight * 100.0);
                 shapes.push(text(

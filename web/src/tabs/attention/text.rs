@@ -1,15 +1,18 @@
-//! One text that is looked at: its run, and what was fetched of it.
+//! One text or picture that is looked at: its run, and what was fetched of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use glassformer_engine::protocol::attention::{AttendTo, AttentionSummary, MapOf, floats};
+use glassformer_engine::protocol::attention::{AttendTo, MapOf, floats};
 use glassformer_engine::protocol::{Event, ModelInfo, Request};
 use glassformer_engine::tasks::attention::Focus;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use web_sys::File;
+
 use super::recorded;
+use super::shown::Shown;
 use crate::components::notices::Notices;
 use crate::desk::Desk;
 use crate::model::LoadEnd;
@@ -31,19 +34,19 @@ pub enum Phase {
     Failed,
 }
 
-/// A text's tokens and heads, as they are drawn.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
-    /// What the engine said.
-    pub summary: AttentionSummary,
-    /// `[layers, heads, side, side]`.
-    pub thumbnails: Vec<f32>,
-    /// Texts of the tokens, white space trimmed or made visible.
-    pub labels: Arc<Vec<String>>,
-    /// Which tokens are special.
-    pub special: Vec<bool>,
-    /// What was recorded, for people; nothing if it is live.
-    pub recorded: Option<String>,
+/// What is to be looked at.
+pub enum Subject {
+    /// A text.
+    Text {
+        /// What was typed.
+        text: String,
+        /// A second sentence, or a translation.
+        pair: Option<String>,
+        /// Which of a translator's attentions.
+        to: AttendTo,
+    },
+    /// A picture.
+    Picture(File),
 }
 
 /// Which of a model's attentions can be looked at, of those that were asked for.
@@ -86,62 +89,6 @@ pub struct Text {
 enum Asked {
     Map(MapOf),
     Focus(FocusKey),
-}
-
-/// A token's text as a label: without the space before it, and never empty.
-pub fn label(text: &str) -> String {
-    let trimmed = text.trim_matches(' ');
-    let shown = crate::format::visible(if trimmed.is_empty() { text } else { trimmed });
-    if shown.is_empty() {
-        "∅".into()
-    } else {
-        shown
-    }
-}
-
-impl Shown {
-    /// A summary, ready to draw.
-    pub fn new(summary: AttentionSummary, recorded: Option<String>) -> Self {
-        Self {
-            thumbnails: floats(&summary.thumbnails),
-            labels: Arc::new(
-                summary
-                    .tokens
-                    .iter()
-                    .map(|token| label(&token.text))
-                    .collect(),
-            ),
-            special: summary.tokens.iter().map(|token| token.special).collect(),
-            summary,
-            recorded,
-        }
-    }
-
-    /// Tokens that read, and those that may be read by one of them: of a translation's decoder only the
-    /// source.
-    pub fn readers(&self) -> usize {
-        self.source().unwrap_or(self.n())
-    }
-
-    /// See [`Self::readers`].
-    pub fn read_by(&self, from: usize) -> std::ops::Range<usize> {
-        let end = if self.summary.shape.causal {
-            from + 1
-        } else {
-            self.n()
-        };
-        self.source().unwrap_or(0)..end
-    }
-
-    fn source(&self) -> Option<usize> {
-        let second = self.summary.second.filter(|_| self.summary.to_source);
-        second.map(|at| at as usize)
-    }
-
-    /// How many tokens.
-    pub fn n(&self) -> usize {
-        self.labels.len()
-    }
 }
 
 impl Text {
@@ -221,13 +168,8 @@ impl Text {
         self.phase.set(Phase::Idle);
     }
 
-    /// Loads the model if need be and runs the text. Says how many layers and heads there are.
-    pub async fn start(
-        self,
-        text: String,
-        pair: Option<String>,
-        to: AttendTo,
-    ) -> Option<Arc<Shown>> {
+    /// Loads the model if need be and runs it. What is shown then.
+    pub async fn start(self, subject: Subject) -> Option<Arc<Shown>> {
         self.stop();
         let serial = self.serial.get_value();
         let current = move || self.serial.get_value() == serial;
@@ -247,16 +189,22 @@ impl Text {
             }
         };
         self.phase.set(Phase::Running(0, 0));
-        let request = Request::Attend {
-            model: model.handle,
-            text,
-            pair: pair.filter(|_| {
-                let pairs = model.attention.is_some_and(|shape| shape.pairs);
-                pairs || (model.translator.is_some() && to != AttendTo::Own)
+        let handle = model.handle;
+        let mut events = match subject {
+            Subject::Picture(file) => {
+                let request = Request::AttendPicture { model: handle };
+                self.desk.model.send_files(request, &[file])
+            }
+            Subject::Text { text, pair, to } => self.desk.model.request(Request::Attend {
+                model: handle,
+                text,
+                pair: pair.filter(|_| {
+                    let pairs = model.attention.is_some_and(|shape| shape.pairs);
+                    pairs || (model.translator.is_some() && to != AttendTo::Own)
+                }),
+                to: to_of(&model, to),
             }),
-            to: to_of(&model, to),
         };
-        let mut events = self.desk.model.request(request);
         let id = events.id;
         self.under_way.set_value(Some(id));
         while let Some(event) = events.next().await {

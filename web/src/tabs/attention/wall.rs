@@ -9,7 +9,8 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 use super::colour::{Paint, Palette};
 use super::options::{HeadId, MOST_HEADS, Options, Wall, change};
 use super::paint::image;
-use super::text::{Shown, Text};
+use super::shown::Shown;
+use super::text::Text;
 use crate::components::canvas;
 use crate::components::theme::Dark;
 use crate::model::now_seconds;
@@ -183,12 +184,16 @@ pub fn about(shown: &Shown, (layer, head): HeadId) -> String {
     let Some(stats) = shown.summary.stats.get(index) else {
         return String::new();
     };
+    let places = match shown.seen {
+        Some(_) => "patches",
+        None => "tokens",
+    };
     let habit = match stats.habit() {
-        Some((habit, share)) => format!("{} ({share:.2})", habit.in_words()),
-        None => "spreads over several tokens".into(),
+        Some((habit, share)) => format!("{} ({share:.2})", shown.habit(habit)),
+        None => format!("spreads over several {places}"),
     };
     format!(
-        "Layer {layer}, head {head}: {habit} · entropy {:.2} bits · mean distance {:.1} tokens",
+        "Layer {layer}, head {head}: {habit} · entropy {:.2} bits · mean distance {:.1} {places}",
         stats.entropy, stats.distance
     )
 }
@@ -298,6 +303,11 @@ pub fn HeadWall(
             options.others = if others.is_empty() { back } else { Vec::new() };
         });
     };
+    // Pictures are not drawn over each other.
+    let pictured = move || {
+        text.shown
+            .with(|shown| shown.as_ref().is_some_and(|shown| shown.seen.is_some()))
+    };
     let grouped = move || {
         let group = grid.get().map_or(1, |grid| grid.group);
         (group > 1).then(|| {
@@ -331,7 +341,7 @@ pub fn HeadWall(
             <div>
                 <p class="wall-line" data-testid="attention-head-line">{line}</p>
                 {move || grouped().map(|words| view! { <p class="hint">{words}</p> })}
-                <label class="check">
+                <label class="check" hidden=pictured>
                     <input type="checkbox" prop:checked=over on:change:target=move |event| over.set(event.target().checked())/>
                     <span>"Draw heads over each other"</span>
                 </label>

@@ -195,6 +195,7 @@ fn CellView(
                 data-locked=move || (lens.locked_subject() == Some(subject)).then_some("true")
                 tabindex=if row == 0 && column == 0 { "0" } else { "-1" }
                 aria-label=spoken
+                title=exactly(cell.shown(shown), shown)
                 on:mouseenter=move |_| lens.point(Some(point(false)))
                 on:focus=move |_| lens.point(Some(focus(false)))
                 on:mouseleave=move |_| lens.point(None)
@@ -212,6 +213,14 @@ fn CellView(
 pub fn written(value: f32, shown: Shown) -> String {
     match shown {
         Shown::Cosine => format!("{value:.3}"),
+        _ => format::share(value.into()),
+    }
+}
+
+/// The same in all its digits.
+fn exactly(value: f32, shown: Shown) -> String {
+    match shown {
+        Shown::Cosine => value.to_string(),
         _ => format::percent(value.into()),
     }
 }

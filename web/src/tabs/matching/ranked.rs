@@ -3,10 +3,13 @@
 use leptos::prelude::*;
 
 use super::SOURCE;
-use super::pictures::Picture;
+use super::pictures::{Picture, State};
 use super::run::Runs;
 use crate::components::lens::{Detail, LensContent, Subject};
 use crate::format;
+use crate::page::Page;
+use crate::tabs::attention::shot::Shot;
+use crate::tabs::attention::sight;
 
 /// Most texts that are listed.
 const LISTED: usize = 12;
@@ -39,7 +42,16 @@ pub fn show(runs: Runs, id: u32) {
 
 #[component]
 fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
-    let (id, looked) = (picture.id, picture.clone());
+    let id = picture.id;
+    let page: Page = expect_context();
+    let state = picture.state.clone();
+    let seen = move || state.with(|state| matches!(state, State::Seen(_)));
+    let sample = picture.sample.then(|| picture.name.clone());
+    let look = move |_| {
+        let name = sample.as_ref().and_then(|name| name.strip_suffix(".png"));
+        let shot = name.map_or(Shot::Own, Shot::named);
+        sight::open(page, runs.desk, shot, runs.file_of(id));
+    };
     let rows = move || {
         let row = runs
             .pictures
@@ -63,7 +75,7 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
                         <span class="match-bar" aria-hidden="true">
                             <span style:width=width></span>
                         </span>
-                        <span class="value">{format::percent(cell.of_texts.into())}</span>
+                        <span class="value" title=format::percent(cell.of_texts.into())>{format::share(cell.of_texts.into())}</span>
                     </li>
                 }
             })
@@ -73,6 +85,10 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
         <img class="match-large" src=picture.url alt=picture.name/>
         <ol class="match-ranked">{rows}</ol>
         <p class="hint">"Shares of a softmax over the texts of the grid, times the model's scale: derived."</p>
-        <super::heads::Heads runs picture=looked/>
+        <p class="match-buttons" hidden=move || !seen()>
+            <button type="button" class="button" data-testid="match-look" on:click=look>
+                "What the heads look at in it"
+            </button>
+        </p>
     }
 }

@@ -42,7 +42,8 @@ impl Recording {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::tabs::matching::{OPENING, labels_of, pictures::SAMPLES};
+    use crate::components::pictures::SAMPLES;
+    use crate::tabs::matching::{OPENING, labels_of};
 
     #[test]
     fn the_recording_is_of_the_samples_and_the_opening_texts() {

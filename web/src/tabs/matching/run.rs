@@ -4,14 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use glassformer_engine::protocol::{Event, Request};
 use glassformer_engine::tasks::matching::in_template;
 use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
 
-use super::pictures::{self, MOST, Picture, SAMPLES, State};
+use super::pictures::{Picture, State};
 use super::recorded::Recording;
 use super::table::{Shown, Table, Vector};
 use super::why::Explained;
@@ -20,6 +19,9 @@ use crate::desk::Desk;
 use crate::format;
 use crate::model::LoadEnd;
 use crate::page::{Page, Problem};
+
+mod asking;
+mod rows;
 
 /// Typing asks again this long after the last key.
 const PAUSE_MILLISECONDS: u32 = 350;
@@ -209,104 +211,6 @@ impl Runs {
         self.table.with_untracked(|table| table.scale)
     }
 
-    fn add_samples(self) {
-        for name in SAMPLES {
-            self.push(format!("{name}.png"), pictures::sample_url(name), true);
-        }
-    }
-
-    fn push(self, name: String, url: String, sample: bool) -> u32 {
-        self.last_picture.update_value(|last| *last += 1);
-        let id = self.last_picture.get_value();
-        // Counted, as pictures come and go by themselves.
-        let state = ArcRwSignal::new(State::Waiting);
-        self.pictures.update(|pictures| {
-            pictures.push(Picture {
-                id,
-                name,
-                url,
-                sample,
-                state,
-            });
-        });
-        id
-    }
-
-    /// Brings the samples back.
-    pub fn restore_samples(self) {
-        let there: Vec<String> = self
-            .pictures
-            .with_untracked(|all| all.iter().map(|picture| picture.url.clone()).collect());
-        self.forget_recorded();
-        for name in SAMPLES {
-            let url = pictures::sample_url(name);
-            if !there.contains(&url) {
-                self.push(format!("{name}.png"), url, true);
-            }
-        }
-        self.look_if_ready();
-    }
-
-    /// Takes pictures of the person's. They take the place of samples that nobody has looked at.
-    pub fn add(self, files: Vec<File>) {
-        if files.is_empty() {
-            return;
-        }
-        if self.is_untouched() {
-            self.clear();
-        }
-        self.forget_recorded();
-        let room = MOST.saturating_sub(self.pictures.with_untracked(Vec::len));
-        if files.len() > room {
-            self.page.notices.say(&format!(
-                "A grid takes at most {MOST} pictures; {} were left out.",
-                files.len() - room
-            ));
-        }
-        for file in files.into_iter().take(room) {
-            let id = self.push(file.name(), pictures::url_of(&file), false);
-            self.files.update_value(|files| {
-                files.insert(id, file);
-            });
-        }
-        self.look_if_ready();
-    }
-
-    fn is_untouched(&self) -> bool {
-        self.pictures.with_untracked(|pictures| {
-            let waits = |p: &Picture| p.sample && p.state.with_untracked(|s| *s == State::Waiting);
-            pictures.iter().all(waits)
-        })
-    }
-
-    /// Takes a picture out of the grid.
-    pub fn remove(self, id: u32) {
-        self.forget_recorded();
-        self.desk.lens.clear(super::SOURCE);
-        self.pictures.update(|pictures| {
-            pictures
-                .iter()
-                .filter(|p| p.id == id)
-                .for_each(Picture::forget);
-            pictures.retain(|picture| picture.id != id);
-        });
-        self.files.update_value(|files| {
-            files.remove(&id);
-        });
-    }
-
-    /// Takes all pictures out of the grid.
-    pub fn clear(self) {
-        self.stop();
-        self.forget_recorded();
-        self.desk.lens.clear(super::SOURCE);
-        self.pictures.update(|pictures| {
-            pictures.iter().for_each(Picture::forget);
-            pictures.clear();
-        });
-        self.files.update_value(HashMap::clear);
-    }
-
     fn forget_recorded(&self) {
         if self.recorded.with_untracked(Option::is_some) {
             self.recorded.set(None);
@@ -436,112 +340,6 @@ impl Runs {
         self.phase
             .set(Phase::Done(all, texts, (now() - start) / 1000.0));
         self.spoken.set(self.status());
-    }
-
-    /// Reads texts; says whether the run goes on.
-    async fn read(self, model: u32, run: u32, texts: Vec<String>) -> bool {
-        if texts.is_empty() {
-            return true;
-        }
-        let asked = texts.clone();
-        let mut events = self.desk.model.request(Request::ReadTexts { model, texts });
-        self.requests
-            .update_value(|requests| requests.push(events.id));
-        while let Some(event) = events.next().await {
-            if self.run.get_value() != run {
-                return false;
-            }
-            match event {
-                Event::TextsRead { read } => {
-                    self.scale.set(read.scale);
-                    self.texts.update(|texts| {
-                        for (text, read) in asked.iter().zip(read.texts) {
-                            let read = match read.problem {
-                                Some(problem) => Err(problem),
-                                None => Ok(Arc::new(read.embedding)),
-                            };
-                            texts.insert(text.clone(), read);
-                        }
-                    });
-                }
-                event => {
-                    if !self.other(event) {
-                        return false;
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    /// Looks at pictures; says whether the run goes on.
-    async fn see(self, model: u32, run: u32, waiting: Vec<Picture>) -> bool {
-        let (mut asked, mut files) = (Vec::new(), Vec::new());
-        for picture in waiting {
-            let own = self
-                .files
-                .with_value(|files| files.get(&picture.id).cloned());
-            let file = match own {
-                Some(file) => Ok(file),
-                None => pictures::fetched(&picture.url).await,
-            };
-            match file {
-                Ok(file) => {
-                    asked.push(picture.state);
-                    files.push(file);
-                }
-                Err(sentence) => picture.state.set(State::Refused(sentence)),
-            }
-        }
-        if files.is_empty() || self.run.get_value() != run {
-            return self.run.get_value() == run;
-        }
-        let mut events = self.desk.model.send_files(Request::See { model }, &files);
-        self.requests
-            .update_value(|requests| requests.push(events.id));
-        let mut done = 0;
-        while let Some(event) = events.next().await {
-            if self.run.get_value() != run {
-                return false;
-            }
-            let (index, state) = match event {
-                Event::SeenPicture { index, picture } => (index, State::Seen(Arc::new(picture))),
-                Event::NotSeen { index, message } => (index, State::Refused(message)),
-                event => {
-                    if !self.other(event) {
-                        return false;
-                    }
-                    continue;
-                }
-            };
-            if let Some(signal) = asked.get(index as usize) {
-                signal.set(state);
-            }
-            done += 1;
-            self.forget_recorded();
-            self.phase.set(Phase::Looking(done, files.len()));
-        }
-        true
-    }
-
-    /// What every request may be told; says whether it goes on.
-    pub(super) fn other(self, event: Event) -> bool {
-        match event {
-            Event::Moved { model, notice } => {
-                self.desk.model.moved(model, &notice);
-                true
-            }
-            Event::Failed { message, detail } => {
-                let sentence = message;
-                self.fail(Problem { sentence, detail });
-                false
-            }
-            Event::Cancelled => {
-                self.phase.set(Phase::Idle);
-                false
-            }
-            _ => true,
-        }
     }
 
     fn fail(self, problem: Problem) {

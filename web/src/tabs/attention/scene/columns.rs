@@ -27,10 +27,12 @@ impl Scene {
             shapes.push(Shape::Rect {
                 at: [0.0, y(i) - ROW / 2.0, left - 2.0, ROW],
                 fill: Paint::Wash,
+                opacity: 1.0,
             });
             shapes.push(Shape::Rect {
                 at: [right + 2.0, y(j) - ROW / 2.0, width - right - 2.0, ROW],
                 fill: Paint::Wash,
+                opacity: 1.0,
             });
         }
         for (head, map) in self.maps.iter().enumerate() {

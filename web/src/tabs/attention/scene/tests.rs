@@ -21,7 +21,9 @@ fn scene(n: usize, cursor: Option<(usize, usize)>) -> Scene {
 #[test]
 fn arcs_of_a_known_sentence_as_svg() {
     let drawn = scene(4, None).arcs();
-    let svg = drawn.picture.to_svg("Each looks at the one before");
+    let svg = drawn
+        .picture
+        .to_svg("Each looks at the one before", &|_| String::new());
     for word in ["The", "animal", "was", "tired"] {
         assert!(svg.contains(&format!(">{word}</text>")), "{word}");
     }
@@ -41,7 +43,7 @@ fn arcs_of_a_known_sentence_as_svg() {
 fn heads_over_each_other_differ_in_colour_and_dashes() {
     let mut scene = scene(4, None);
     scene.maps.push(Arc::clone(&scene.maps[0]));
-    let svg = scene.arcs().picture.to_svg("");
+    let svg = scene.arcs().picture.to_svg("", &|_| String::new());
     assert_eq!(svg.matches("stroke-dasharray").count(), 3);
     assert!(svg.contains("#b35706") && svg.contains("#146a73"));
 }
