@@ -4,6 +4,7 @@ mod cache;
 mod events;
 mod fetch;
 mod file;
+mod gpu;
 mod pictures;
 
 pub use cache::is_cached;
@@ -11,6 +12,7 @@ pub(crate) use cache::{read_note, write_note};
 pub use events::yield_to_events;
 pub use fetch::NetworkFile;
 pub use file::OpenedFile;
+pub(crate) use gpu::offers_gpu;
 pub use pictures::see_file;
 
 use js_sys::Uint8Array;

@@ -135,6 +135,11 @@ impl Executors {
         if let Some(gpu) = self.in_use() {
             return Ok(gpu);
         }
+        // Where no GPU is offered, what drives one need not be fetched.
+        #[cfg(target_arch = "wasm32")]
+        crate::browser::offers_gpu()
+            .await
+            .map_err(|reason| glassformer_gpu::GpuError::NoAdapter(reason).to_string())?;
         let opening = open_gpu().await.map_err(|error| error.to_string())?;
         let gpu = opening.await.map_err(|error| error.to_string())?;
         *self.switch.0.borrow_mut() = Rc::downgrade(&gpu);
