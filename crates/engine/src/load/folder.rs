@@ -104,6 +104,22 @@ impl Files {
         Ok(Tokenizer::from_json(&tokenizer, settings.as_deref())?)
     }
 
+    /// What cuts translations, if MarianMT's files say it: the pieces of the target language.
+    pub(super) async fn tokenizer_of_target(
+        &self,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Tokenizer>> {
+        let (Some(_), Some(vocabulary)) = (self.marian_vocabulary(), self.find("vocab.json"))
+        else {
+            return Ok(None);
+        };
+        let Some(target) = self.some(reader, "target.spm", MAX_TOKENIZER).await? else {
+            return Ok(None);
+        };
+        let vocabulary = reader.whole(vocabulary, MAX_TOKENIZER).await?;
+        Ok(Some(Tokenizer::from_marian(&target, &vocabulary)?))
+    }
+
     /// Checks that tokenizer and model belong together.
     pub(super) fn check_tokenizer(
         &self,

@@ -106,6 +106,7 @@ impl Files {
             blueprint,
             model,
             tokenizer,
+            written: None,
             tensors: header.tensors,
             name: None,
             shortlist,
