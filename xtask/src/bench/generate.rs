@@ -31,7 +31,7 @@ use crate::{models, site, system};
 
 pub(super) mod pages;
 mod report;
-mod shell;
+pub(super) mod shell;
 
 /// The default model of the tab, by its id in the manifest.
 const MODEL: &str = "smollm2-135m-instruct";
