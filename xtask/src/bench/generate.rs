@@ -31,7 +31,9 @@ use crate::{models, site, system};
 
 pub(super) mod pages;
 mod report;
-pub(super) mod shell;
+mod shell;
+
+pub(super) use self::shell::program;
 
 /// The default model of the tab, by its id in the manifest.
 const MODEL: &str = "smollm2-135m-instruct";

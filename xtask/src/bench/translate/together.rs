@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::generate::shell;
+use crate::bench::generate::program;
 use crate::bench::spread::Spread;
 use crate::error::{Error, Result, file};
 use crate::step::output;
@@ -50,7 +50,7 @@ pub fn measure(
             for i in 0..2 {
                 let who = usize::from((i + pair) % 2);
                 let together = [1, many][who].to_string();
-                let mut command = workspace.command(shell::program(workspace, profile));
+                let mut command = workspace.command(program(workspace, profile));
                 command.env("GLASSFORMER_MODELS", workspace.models());
                 command.args(["translate", "--json", "--from", "en", "--to", "pt"]);
                 command.args(["--backend", backend, "--precision", precision]);
