@@ -341,6 +341,7 @@ fn damaged_models_are_refused() {
         refused(vec![file("model.bin", model.clone()), file("v.spm", half)]).contains("vocabulary")
     );
     assert!(refused(vec![file("model.bin", model.clone())]).contains("vocabulary is missing"));
+    assert!(refused(vec![file("v.spm", spm.clone())]).contains("The model is missing"));
     let list = file("lex.bin", b"no shortlist".to_vec());
     assert!(
         refused(vec![file("model.bin", model), file("v.spm", spm), list]).contains("shortlist")

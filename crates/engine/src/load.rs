@@ -152,7 +152,9 @@ impl Files {
         let mut found = sources.filter(|source: &&dyn Source| is_gguf(source.name()));
         match (found.next(), found.next(), &*self.0) {
             (Some(one), None, _) => Some(one),
-            (None, _, [only]) if only.name() != "config.json" => Some(only.as_ref()),
+            (None, _, [only]) if only.name() != "config.json" && !self.has_spm() => {
+                Some(only.as_ref())
+            }
             _ => None,
         }
     }

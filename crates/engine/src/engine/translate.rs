@@ -57,6 +57,7 @@ impl Engine {
         // The first is wanted at once; the more are on their way, the more go together.
         let (mut waiting, mut size) = (VecDeque::new(), 1);
         for piece in cut {
+            let begins = read;
             read += piece.text.len();
             if !piece.is_sentence {
                 before.push_str(piece.text);
@@ -65,7 +66,7 @@ impl Engine {
             turn.pause().await?;
             let ids = tokenizer.encode(piece.text, SpecialTokens::Parse)?;
             let parts = parts(&tokenizer, &ids);
-            let whole = parts.len() == 1;
+            let (count, whole) = (parts.len(), parts.len() == 1);
             for (i, ids) in parts.into_iter().enumerate() {
                 if i > 0 {
                     before.push(' ');
@@ -80,7 +81,7 @@ impl Engine {
                     before: std::mem::take(&mut before),
                     source,
                     ids,
-                    read: read as u32,
+                    read: (begins + piece.text.len() * (i + 1) / count) as u32,
                 };
                 index += 1;
                 if request.only.is_some_and(|only| only != part.index) {
@@ -138,7 +139,7 @@ struct Part {
     before: String,
     source: String,
     ids: Vec<u32>,
-    /// Bytes of the text up to the end of its sentence.
+    /// Bytes of the text up to its end.
     read: u32,
 }
 

@@ -27,7 +27,9 @@ pub(super) struct Torch {
 impl Files {
     /// What keeps a folder from being a model, if anything does.
     pub(super) fn folder_problem(&self) -> Option<&'static str> {
-        if self.find("config.json").is_none() {
+        if self.find("config.json").is_none() && self.has_spm() {
+            Some("The model is missing: open the .bin file together with the .spm file.")
+        } else if self.find("config.json").is_none() {
             Some(
                 "This is no model: open a .gguf file, or a folder with config.json, tokenizer.json \
                  and .safetensors files.",
