@@ -22,7 +22,8 @@ pub(crate) struct Machine {
     second: Second,
 }
 
-/// What the second factors of a [`Machine`] may be.
+/// What the second factors of a [`Machine`] may be. Engines may choose what relaxed SIMD leaves open, but
+/// must choose the same every time, so one answer holds for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Second {
     /// 0..=127.
