@@ -102,7 +102,7 @@ fn readers_stand_beside_what_they_read() {
     assert_eq!(hit(2.5, 1.5), Some(Hit::Cell(1, 4)));
     assert_eq!((hit(0.5, 2.5), hit(3.5, 0.5)), (None, None));
     // Six cells with their numbers, and what is pointed at lies in them.
-    let svg = drawn.picture.to_svg("");
+    let svg = drawn.picture.to_svg("", &|_| String::new());
     assert_eq!(svg.matches("</title></rect>").count(), 6);
     assert!((drawn.picture.height - (top + 2.0 * cell + 2.0)).abs() < 1e-9);
 }
