@@ -1,4 +1,4 @@
-// An attention's keys are those of its own sequence, or those of the source, which all sequences share.
+// An attention's keys are those of its own sequence, or those of its sequence's source.
 override OF_SOURCE: bool = false;
 
 fn key_count() -> u32 {

@@ -9,7 +9,7 @@ struct Run {
   capacity: u32,
   positions: u32,  // batch · q_len
   selected: u32,   // batch · rows
-  source_len: u32, // positions of the source, which all sequences share
+  source_len: u32, // positions of the longest source
   candidates: u32, // words whose logits are wanted
 }
 @group(0) @binding(0) var<uniform> run: Run;

@@ -87,7 +87,7 @@ fn numbers_of_pytorch(name: &str, target: Target) {
         let session = model.exec.open(1, 64).unwrap();
         let encode = &model.loaded.model.entries["encode"];
         let states = encode.role(Role::FinalHidden).unwrap();
-        model.run_entry(session, "encode", &[("ids", &case.source)], &[]);
+        model.encode(session, &case.source, &[]);
         worst.check(
             max_diff(&model.read_entry(session, "encode", states), &case.encoder).into(),
             NUMBERS,
@@ -121,7 +121,7 @@ fn numbers_of_pytorch(name: &str, target: Target) {
         }
         // Token by token it is the same.
         let single = model.exec.open(1, 64).unwrap();
-        model.run_entry(single, "encode", &[("ids", &case.source)], &[]);
+        model.encode(single, &case.source, &[]);
         let width = case.logits.len() / ids.len();
         for (id, expected) in ids.iter().zip(case.logits.chunks(width)) {
             model.run_entry(single, "decode", &[("ids", &[*id]), ("rows", &[0])], &[]);
@@ -148,10 +148,13 @@ fn search(
     let decoding = decoding(model);
     let exec = model.exec.as_mut();
     let mut search =
-        Search::start(exec, decoding, settings, source.to_vec(), prefix.to_vec()).unwrap();
+        Search::start(exec, decoding, &settings, source.to_vec(), prefix.to_vec()).unwrap();
     while block_on(search.step(exec)).unwrap() != SearchStep::Done {}
     search.close(exec);
-    (search.hypotheses(), search.nodes().to_vec())
+    let [sentence] = search.sentences() else {
+        panic!("one sentence")
+    };
+    (sentence.hypotheses(), sentence.nodes().to_vec())
 }
 
 fn settings(beams: u32, length_penalty: f32) -> TranslateSettings {
@@ -404,7 +407,7 @@ fn every_attention_can_be_looked_at() {
             let written = every_attention(&graphs.entries["decode"]);
             // One layer of the encoder; three of the decoder, each with its own and its source's.
             assert_eq!((read.len(), written.len()), (1, 6));
-            model.run_entry(session, "encode", &[("ids", &case.source)], &read);
+            model.encode(session, &case.source, &read);
             seen.extend(
                 read.iter()
                     .map(|&node| model.read_entry(session, "encode", node)),

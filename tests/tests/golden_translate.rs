@@ -8,69 +8,20 @@ use std::path::PathBuf;
 
 use futures::executor::block_on;
 use glassformer_engine::protocol::{
-    BackendChoice, Event, PrecisionChoice, TranslateRequest, TranslatedSentence,
+    BackendChoice, PrecisionChoice, TranslateRequest, TranslatedSentence,
 };
 use glassformer_engine::tasks::translation::TranslateSettings;
-use glassformer_engine::{Cancel, Engine, Files, MemorySource, PathSource, Source, registry};
+use glassformer_engine::{Cancel, Engine, Files, MemorySource, Source};
 use glassformer_graph::{Precision, Role};
+use golden::students::{answer, engine_on, engine_on_gpu, same_alternatives, sources, student};
 use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
 
 /// Absolute; states are up to 3, logits up to 20. Sums are in another order than PyTorch's.
 const NUMBERS: f64 = 1e-4;
 
-/// The files of a student, or nothing, after saying so.
-fn student(id: &str) -> Option<Vec<PathBuf>> {
-    let given = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let cache =
-        || given("GLASSFORMER_CACHE").or_else(|| Some(dirs::cache_dir()?.join("glassformer")));
-    let models = given("GLASSFORMER_MODELS").or_else(|| Some(cache()?.join("models")))?;
-    let entry = registry::find(id).unwrap();
-    let paths: Vec<PathBuf> = entry
-        .files
-        .iter()
-        .map(|file| models.join(&file.path))
-        .collect();
-    if paths.iter().all(|path| path.is_file()) {
-        return Some(paths);
-    }
-    glassformer_tests::cannot_run(
-        id,
-        "it needs the translation models: run `cargo xtask models`",
-    );
-    None
-}
-
-fn sources(paths: &[PathBuf]) -> Vec<Box<dyn Source>> {
-    let source =
-        |path: &PathBuf| Box::new(PathSource::new(path.clone()).unwrap()) as Box<dyn Source>;
-    paths.iter().map(source).collect()
-}
-
 fn engine(paths: &[PathBuf], precision: PrecisionChoice) -> Engine {
     engine_on(BackendChoice::Cpu, paths, precision)
-}
-
-fn engine_on(backend: BackendChoice, paths: &[PathBuf], precision: PrecisionChoice) -> Engine {
-    let files = Files::new(sources(paths)).unwrap();
-    let mut engine = Engine::new();
-    let (mut silent, never) = (|_, _, _| {}, Cancel::default());
-    let loading = engine.load(
-        &files,
-        "student",
-        None,
-        backend,
-        precision,
-        512,
-        &mut silent,
-        &never,
-    );
-    block_on(loading).unwrap();
-    engine
 }
 
 fn translate(engine: &mut Engine, from: &str, text: &str) -> (String, Vec<TranslatedSentence>) {
@@ -79,14 +30,7 @@ fn translate(engine: &mut Engine, from: &str, text: &str) -> (String, Vec<Transl
         from: from.into(),
         ..TranslateRequest::default()
     };
-    let mut sentences = Vec::new();
-    let mut emit = |event| {
-        if let Event::Sentence { sentence, .. } = event {
-            sentences.push(sentence);
-        }
-    };
-    let translated = block_on(engine.translate(&request, &mut emit, &Cancel::default())).unwrap();
-    (translated.text, sentences)
+    answer(engine, &request)
 }
 
 #[derive(Deserialize)]
@@ -172,7 +116,7 @@ fn numbers_of_the_twin(name: &str, mut model: Runner, seen: &LookedAt) {
     let states = model.loaded.model.entries["encode"]
         .role(Role::FinalHidden)
         .unwrap();
-    model.run_entry(session, "encode", &[("ids", &seen.source)], &[]);
+    model.encode(session, &seen.source, &[]);
     let every =
         |numbers: Vec<f32>, n: usize| -> Vec<f32> { numbers.into_iter().step_by(n).collect() };
     let mut worst = Worst::new(format!("{name}: encoder's states and logits"));
@@ -219,22 +163,15 @@ fn a_word_of_a_student_takes_few_dispatches() {
 #[test]
 fn students_say_the_same_on_the_gpu() {
     const TEST: &str = "students_say_the_same_on_the_gpu";
-    if golden::gpus(TEST).is_empty() {
-        return;
-    }
     let sentences: Sentences = golden::json("translate/sentences.json");
     let mut compared = 0;
     for (id, from, texts) in [("enpt", "en", &sentences.en), ("pten", "pt", &sentences.pt)] {
         let Some(paths) = student(id) else { return };
         let exact = PrecisionChoice::Exact;
         let mut cpu = engine(&paths, exact);
-        let mut gpu = engine_on(BackendChoice::WebGpu, &paths, exact);
-        assert_eq!(
-            gpu.info().unwrap().backend,
-            "webgpu",
-            "{}",
-            gpu.info().unwrap().why
-        );
+        let Some(mut gpu) = engine_on_gpu(TEST, &paths, exact) else {
+            return;
+        };
         for text in texts.iter().step_by(23).take(5) {
             for beams in [1, 4] {
                 let request = TranslateRequest {
@@ -247,46 +184,16 @@ fn students_say_the_same_on_the_gpu() {
                     },
                     ..TranslateRequest::default()
                 };
-                let [a, b] = [&mut cpu, &mut gpu].map(|engine| all(engine, &request));
+                let [a, b] = [&mut cpu, &mut gpu].map(|engine| answer(engine, &request).1);
                 assert_eq!(a.len(), b.len());
                 for (a, b) in a.iter().zip(&b) {
-                    same_alternatives(a, b);
+                    same_alternatives(a, b, [1e-3, 1e-4]);
                 }
                 compared += 1;
             }
         }
     }
     assert_eq!(compared, 20);
-}
-
-fn all(engine: &mut Engine, request: &TranslateRequest) -> Vec<TranslatedSentence> {
-    let mut sentences = Vec::new();
-    let mut emit = |event| {
-        if let Event::Sentence { sentence, .. } = event {
-            sentences.push(sentence);
-        }
-    };
-    block_on(engine.translate(request, &mut emit, &Cancel::default())).unwrap();
-    sentences
-}
-
-/// The same words with the same scores and alignments, but for the order of sums.
-fn same_alternatives(a: &TranslatedSentence, b: &TranslatedSentence) {
-    assert_eq!(a.alternatives.len(), b.alternatives.len());
-    for (a, b) in a.alternatives.iter().zip(&b.alternatives) {
-        assert_eq!(a.target, b.target);
-        assert!(
-            (a.score - b.score).abs() < 1e-3,
-            "{}: {} and {}",
-            a.target,
-            a.score,
-            b.score
-        );
-        assert_eq!(a.alignment.len(), b.alignment.len());
-        for (a, b) in a.alignment.iter().zip(&b.alignment) {
-            assert!(max_diff(a, b) < 1e-4);
-        }
-    }
 }
 
 #[test]
@@ -313,9 +220,18 @@ fn students_say_what_bergamot_says() {
 
 #[test]
 fn the_bank_is_by_the_river() {
+    const TEST: &str = "the_bank_is_by_the_river";
     let Some(paths) = student("enpt") else { return };
-    let mut engine = engine(&paths, PrecisionChoice::Exact);
-    let (text, sentences) = translate(&mut engine, "en", "The bank is by the river.");
+    for precision in [PrecisionChoice::Exact, PrecisionChoice::Fast] {
+        let gpu = engine_on_gpu(TEST, &paths, precision);
+        for mut engine in [Some(engine(&paths, precision)), gpu].into_iter().flatten() {
+            by_the_river(&mut engine);
+        }
+    }
+}
+
+fn by_the_river(engine: &mut Engine) {
+    let (text, sentences) = translate(engine, "en", "The bank is by the river.");
     assert_eq!(text, "A margem está junto ao rio.");
     let [sentence] = &sentences[..] else {
         panic!("one sentence")
@@ -425,6 +341,7 @@ fn damaged_models_are_refused() {
         refused(vec![file("model.bin", model.clone()), file("v.spm", half)]).contains("vocabulary")
     );
     assert!(refused(vec![file("model.bin", model.clone())]).contains("vocabulary is missing"));
+    assert!(refused(vec![file("v.spm", spm.clone())]).contains("The model is missing"));
     let list = file("lex.bin", b"no shortlist".to_vec());
     assert!(
         refused(vec![file("model.bin", model), file("v.spm", spm), list]).contains("shortlist")

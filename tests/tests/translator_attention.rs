@@ -2,10 +2,13 @@
 //! the words of the translation read in it, which is the alignment that translations come with.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod golden;
+
 use futures::executor::block_on;
 use glassformer_engine::protocol::attention::{AttendTo, MapOf};
 use glassformer_engine::protocol::{BackendChoice, Event, PrecisionChoice, TranslateRequest};
-use glassformer_engine::{Cancel, Engine, Files, PathSource, Source, registry};
+use glassformer_engine::{Cancel, Engine, Files, PathSource, Source};
+use golden::students::{engine_on, student};
 
 const TEXT: &str = "The bank is by the river.";
 
@@ -13,28 +16,8 @@ const TEXT: &str = "The bank is by the river.";
 const CLOSE: f32 = 1e-5;
 
 fn engine(backend: BackendChoice) -> Option<Engine> {
-    let given = |name: &str| {
-        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-        Some(std::path::PathBuf::from(value))
-    };
-    let cache =
-        || given("GLASSFORMER_CACHE").or_else(|| Some(dirs::cache_dir()?.join("glassformer")));
-    let models = given("GLASSFORMER_MODELS").or_else(|| Some(cache()?.join("models")))?;
-    let files = &registry::find("enpt").unwrap().files;
-    let paths: Vec<_> = files.iter().map(|file| models.join(&file.path)).collect();
-    if !paths.iter().all(|path| path.is_file()) {
-        let what = "it needs the translation models: run `cargo xtask models`";
-        glassformer_tests::cannot_run("translator_attention", what);
-        return None;
-    }
-    let source = |path| Box::new(PathSource::new(path).unwrap()) as Box<dyn Source>;
-    let files = Files::new(paths.into_iter().map(source).collect()).unwrap();
-    let mut engine = Engine::new();
-    let (mut silent, never) = (|_, _, _| {}, Cancel::default());
-    let exact = PrecisionChoice::Exact;
-    let load = engine.load(&files, "", None, backend, exact, 512, &mut silent, &never);
-    block_on(load).unwrap();
-    Some(engine)
+    let paths = student("enpt")?;
+    Some(engine_on(backend, &paths, PrecisionChoice::Exact))
 }
 
 fn check(mut engine: Engine, close: f32) {
@@ -131,9 +114,8 @@ fn what_translations_read_is_the_same_on_the_gpu() {
     check(engine, CLOSE);
 }
 
-/// A MarianMT checkpoint of the hub, tiny and random: its decoder also reads what it has written.
-#[test]
-fn a_full_decoder_reads_what_it_has_written() {
+/// A MarianMT checkpoint of the hub, tiny and random.
+fn hub() -> Engine {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/marian/hub");
     let names = [
         "config.json",
@@ -149,10 +131,44 @@ fn a_full_decoder_reads_what_it_has_written() {
     };
     let files = Files::new(names.iter().map(source).collect()).unwrap();
     let mut engine = Engine::new();
-    let (mut silent, mut quiet, never) = (|_, _, _| {}, |_| {}, Cancel::default());
+    let (mut silent, never) = (|_, _, _| {}, Cancel::default());
     let (cpu, exact) = (BackendChoice::Cpu, PrecisionChoice::Exact);
     let load = engine.load(&files, "", None, cpu, exact, 64, &mut silent, &never);
     block_on(load).unwrap();
+    engine
+}
+
+/// A translation that is given is cut as the target language is, as `MarianTokenizer` does
+/// (`tests/golden/marian/hub.py`).
+#[test]
+fn given_translations_are_cut_as_translations() {
+    #[derive(serde::Deserialize)]
+    struct Given {
+        text: String,
+        ids: Vec<u32>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Hub {
+        given: Vec<Given>,
+    }
+    let expected: Hub = golden::json("marian/hub.json");
+    assert_eq!(expected.given.len(), 3);
+    let (mut engine, mut quiet, never) = (hub(), |_| {}, Cancel::default());
+    for Given { text, ids } in &expected.given {
+        let to = AttendTo::Source;
+        let given = Some(text.as_str());
+        let attend = engine.attend_to(1, to, "Nobody knows.", given, &mut quiet, &never);
+        let summary = block_on(attend).unwrap();
+        let written = summary.second.unwrap() as usize;
+        let found: Vec<u32> = summary.tokens[..written].iter().map(|t| t.id).collect();
+        assert_eq!(found, ids[..], "{text}");
+    }
+}
+
+/// Its decoder also reads what it has written.
+#[test]
+fn a_full_decoder_reads_what_it_has_written() {
+    let (mut engine, mut quiet, never) = (hub(), |_| {}, Cancel::default());
     assert!(engine.info().unwrap().translator.unwrap().own);
     let text = "the cat sat";
     for (run, to) in [

@@ -314,6 +314,10 @@ pub struct Translate {
     /// Hypotheses are compared by score / length ^ this.
     #[arg(long, default_value_t = TranslateSettings::default().length_penalty)]
     pub length_penalty: f32,
+    /// Most sentences translated side by side; without it as many as the backend gains from. They say the
+    /// same either way.
+    #[arg(long)]
+    pub together: Option<u32>,
     /// Look at the whole vocabulary, not only at the words on the shortlist.
     #[arg(long)]
     pub no_shortlist: bool,

@@ -30,6 +30,7 @@ pub async fn translate(args: &Translate) -> Result<(), EngineError> {
             ..TranslateSettings::default()
         },
         trace: args.trace || args.as_page,
+        together: args.together,
         ..TranslateRequest::default()
     };
     let mut sentences = Vec::new();

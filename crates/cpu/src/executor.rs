@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use glassformer_graph::{
     Backend, Encoding, ExecError, Executor, LocalFuture, Model, NodeId, Precision, Run, Select,
-    SessionId, Tap, Tensor, WeightId, part,
+    SessionId, Sources, Tap, Tensor, WeightId, part,
 };
 
 use crate::kernels::{Activations, Order};
@@ -204,8 +204,9 @@ impl Executor for CpuExecutor {
         let graph = model.entry(run.entry)?;
         let session = self.session(run.session)?;
         let mut bindings = graph.bind(&run, session.batch, session.len)?;
-        if !graph.stores() {
-            bindings.source_len = session.source_len;
+        let lengths = graph.lengths_of_sources();
+        if lengths.is_none() {
+            bindings.source_len = session.sources.len;
         }
         graph.check_indices(&model, &run, &bindings)?;
         let plan = self.plan(run.entry, run.taps)?;
@@ -214,6 +215,10 @@ impl Executor for CpuExecutor {
             return Err(ExecError::unknown_session(run.session));
         };
         let done = session.reserve(bindings.kv_len).and_then(|()| {
+            if let Some(lengths) = lengths {
+                let lengths = graph.input(&run, lengths)?;
+                session.sources = Sources::read(lengths, bindings.source_len);
+            }
             session.start_run(run.entry);
             let mut steps = Steps::new(graph, &run, bindings, &mut session);
             steps.all(self, &plan)
@@ -221,8 +226,9 @@ impl Executor for CpuExecutor {
         if done.is_ok() && graph.appends() {
             session.len = bindings.kv_len;
         }
-        if done.is_ok() && graph.stores() {
-            session.source_len = bindings.source_len;
+        if done.is_err() && lengths.is_some() {
+            // What was there is gone, and the others not there yet.
+            session.sources = Sources::default();
         }
         self.sessions.insert(run.session, session);
         done

@@ -363,18 +363,19 @@ impl<'a> Steps<'a> {
 
     /// Lengths from the operands at these places: a query `[batch, q_len, heads, head_dim]` and
     /// a key or value.
-    fn attention_shape(&self, step: &Step, query: usize, key: usize) -> AttentionShape {
+    fn attention_shape(&self, step: &Step, query: usize, key: usize) -> AttentionShape<'_> {
         let (q, k) = (
             self.bound(step.operands[query]),
             self.bound(step.operands[key]),
         );
-        let kv_stride = match step.sources[key] {
-            Source::State(state) => self.session.stride(state).unwrap_or(k[1]),
-            _ => k[1],
+        let (kv_stride, sources) = match step.sources[key] {
+            Source::State(state) => self.session.keys_of(state),
+            _ => (None, &[][..]),
         };
+        let kv_stride = kv_stride.unwrap_or(k[1]);
         AttentionShape {
             batch: q[0],
-            kv_batch: k[0],
+            sources,
             q_len: q[1],
             kv_len: k[1],
             kv_stride,
@@ -385,13 +386,13 @@ impl<'a> Steps<'a> {
     }
 
     fn keep(&mut self, exec: &CpuExecutor, node: NodeId, source: Source) {
+        let shape = self.bound(node);
         let data = match source {
-            Source::State(state) => self.session.state_rows(state, self.bindings.kv_len),
+            Source::State(state) => self.session.state_rows(state, shape[1]),
             source => self.value(exec, source).to_vec(),
         };
         let taps = &mut self.run.taps.iter();
         let policy = taps.find(|tap| tap.node == node).map(|tap| tap.policy);
-        let shape = self.bound(node);
         let value = Tensor { shape, data };
         let policy = policy.unwrap_or(TapPolicy::Last);
         self.session.keep(self.run.entry, node, policy, value);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use glassformer_graph::{ExecError, Model, NodeId, StateId, StateKind, TapPolicy, Tensor};
+use glassformer_graph::{ExecError, Model, NodeId, Sources, StateId, StateKind, TapPolicy, Tensor};
 
 /// Positions by which a state grows.
 const STEP: usize = 256;
@@ -14,13 +14,13 @@ pub struct Session {
     pub(crate) len: usize,
     max_len: usize,
     pub(crate) capacity: usize,
-    /// Positions of the source that states of the source hold.
-    pub(crate) source_len: usize,
+    /// What states of the sources hold.
+    pub(crate) sources: Sources,
     kinds: Vec<StateKind>,
     /// Elements of one row of each state.
     widths: Vec<usize>,
     /// `[batch, capacity, width]` of a sequence, `[batch, width]` of a recurrent state,
-    /// `[1, source_len, width]` of the source.
+    /// `[sources, source_len, width]` of the sources.
     states: Vec<Vec<f32>>,
     kept: HashMap<(String, NodeId), Kept>,
 }
@@ -45,7 +45,7 @@ impl Session {
         };
         Self {
             batch,
-            source_len: 0,
+            sources: Sources::default(),
             len: 0,
             max_len: model.max_len().map_or(max_len, |max| max.min(max_len)),
             capacity: 0,
@@ -127,7 +127,7 @@ impl Session {
         }
     }
 
-    /// Replaces what belongs to the source, `x [1, source_len, width]`.
+    /// Replaces what belongs to the sources, `x [batch, source_len, width]`.
     pub(crate) fn store(&mut self, state: StateId, x: &[f32]) {
         let target = &mut self.states[state.0];
         target.clear();
@@ -142,19 +142,33 @@ impl Session {
         &mut self.states[state.0]
     }
 
-    /// Rows between the positions of one sequence and the next, if the state is one of sequences.
-    pub(crate) fn stride(&self, state: StateId) -> Option<usize> {
-        (self.kinds[state.0] == StateKind::Sequence).then_some(self.capacity)
+    /// How keys or values lie in a state: rows between those of one sequence and the next, if it is one of
+    /// sequences, and whose they are, if it is one of sources.
+    pub(crate) fn keys_of(&self, state: StateId) -> (Option<usize>, &[[u32; 2]]) {
+        match self.kinds[state.0] {
+            StateKind::Sequence => (Some(self.capacity), &[]),
+            StateKind::Recurrent => (None, &[]),
+            StateKind::Source => (None, &self.sources.of),
+        }
     }
 
-    /// The first `len` positions, `[batch, len, width]`; all of another state than a sequence.
+    /// The first `len` positions of each sequence or of its source, `[batch, len, width]`; all of a
+    /// recurrent state.
     pub(crate) fn state_rows(&self, state: StateId, len: usize) -> Vec<f32> {
-        if self.kinds[state.0] != StateKind::Sequence {
-            return self.states[state.0].clone();
+        let (all, width) = (&self.states[state.0], self.widths[state.0]);
+        let piece = |at: usize| &all[at * width..][..len * width];
+        match self.kinds[state.0] {
+            StateKind::Recurrent => all.clone(),
+            StateKind::Sequence => (0..self.batch)
+                .flat_map(|b| piece(b * self.capacity))
+                .copied()
+                .collect(),
+            StateKind::Source => {
+                let of = self.sources.of.iter();
+                let pieces = of.flat_map(|[of, _]| piece(*of as usize * self.sources.len));
+                pieces.copied().collect()
+            }
         }
-        let width = self.widths[state.0];
-        let rows = |b: usize| &self.states[state.0][b * self.capacity * width..][..len * width];
-        (0..self.batch).flat_map(rows).copied().collect()
     }
 
     pub(crate) fn truncate(&mut self, len: usize) -> Result<(), ExecError> {
@@ -194,6 +208,7 @@ impl Session {
             }
             self.states[i] = ordered;
         }
+        self.sources.reorder(from);
         self.batch = from.len();
         Ok(())
     }

@@ -6,7 +6,7 @@ use glassformer_tasks::attention::{
     AttentionRun, AttentionSource, AttentionText, Focus, MOST_TOKENS,
 };
 use glassformer_tasks::translation::LONGEST_SENTENCE;
-use glassformer_text::SpecialTokens;
+use glassformer_text::{SpecialTokens, Tokenizer};
 use web_time::Instant;
 
 use crate::engine::Engine;
@@ -42,7 +42,15 @@ struct Encoded {
 impl Ready {
     /// The tokens of a text, and of a second sentence behind it.
     fn encode_pair(&self, text: &str, pair: Option<&str>) -> Result<Encoded> {
-        let tokenizer = &self.loaded.tokenizer;
+        self.encode_with(&self.loaded.tokenizer, text, pair)
+    }
+
+    fn encode_with(
+        &self,
+        tokenizer: &Tokenizer,
+        text: &str,
+        pair: Option<&str>,
+    ) -> Result<Encoded> {
         if text.trim().is_empty() {
             return Err(TaskError::EmptyPrompt.into());
         }
@@ -113,8 +121,9 @@ impl Ready {
         to: AttendTo,
         cancel: &Cancel,
     ) -> Result<Encoded> {
-        let rules = self.loaded.translation.as_ref();
-        let rules = rules.ok_or(TaskError::CannotTranslate)?.rules.clone();
+        let translation = self.loaded.translation.as_ref();
+        let translation = translation.ok_or(TaskError::CannotTranslate)?;
+        let rules = translation.rules.clone();
         let Encoded {
             text: AttentionText {
                 ids: mut source, ..
@@ -126,7 +135,11 @@ impl Ready {
         source.retain(|id| *id != rules.end);
         source.truncate(LONGEST_SENTENCE);
         let mut written = match target.filter(|target| !target.trim().is_empty()) {
-            Some(target) => self.encode_pair(target, None)?.text.ids,
+            Some(target) => {
+                let written = translation.written.as_ref();
+                let written = written.unwrap_or(&self.loaded.tokenizer);
+                self.encode_with(written, target, None)?.text.ids
+            }
             None => self.translation_of(&source, cancel).await?,
         };
         written.retain(|id| *id != rules.end);

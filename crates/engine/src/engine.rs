@@ -24,6 +24,8 @@ mod look;
 pub(crate) mod matching;
 mod translate;
 
+pub(crate) use translate::SIDE_BY_SIDE;
+
 pub use look::Seen;
 pub use matching::Label;
 

@@ -119,12 +119,17 @@ impl EngineError {
         matches!(self, Self::Exec(ExecError::OutOfMemory { .. }))
     }
 
-    /// One sentence, with a capital letter and a full stop.
+    /// One sentence, with a capital letter and a full stop. A file's name keeps its letters.
     pub fn sentence(&self) -> String {
         let text = self.to_string();
+        let first_word = text.split(' ').next().unwrap_or_default();
         let mut chars = text.chars();
-        let first = chars.next().map(|c| c.to_uppercase().to_string());
-        let mut sentence = first.unwrap_or_default() + chars.as_str();
+        let mut sentence = if first_word.trim_end_matches(['.', ':']).contains('.') {
+            text.clone()
+        } else {
+            let first = chars.next().map(|c| c.to_uppercase().to_string());
+            first.unwrap_or_default() + chars.as_str()
+        };
         if !sentence.ends_with(['.', '!', '?']) {
             sentence.push('.');
         }

@@ -70,6 +70,8 @@ pub struct Translation {
     pub rules: TranslationRules,
     /// Which words a sentence's translation may consist of, if that came with the model.
     pub shortlist: Option<Shortlist>,
+    /// Cuts translations, where they are cut otherwise than what is translated.
+    pub written: Option<Tokenizer>,
 }
 
 impl Loaded {
@@ -150,7 +152,9 @@ impl Files {
         let mut found = sources.filter(|source: &&dyn Source| is_gguf(source.name()));
         match (found.next(), found.next(), &*self.0) {
             (Some(one), None, _) => Some(one),
-            (None, _, [only]) if only.name() != "config.json" => Some(only.as_ref()),
+            (None, _, [only]) if only.name() != "config.json" && !self.has_spm() => {
+                Some(only.as_ref())
+            }
             _ => None,
         }
     }
@@ -205,6 +209,7 @@ impl Files {
     ) -> Result<Loaded> {
         let config = self.config(&mut reader).await?;
         let tokenizer = self.tokenizer(&mut reader).await?;
+        let written = self.tokenizer_of_target(&mut reader).await?;
         let preprocessor = self.some(&mut reader, PREPROCESSOR, MAX_CONFIG).await?;
         let pictures = Pictures::read(&config, preprocessor.as_deref())?;
 
@@ -238,6 +243,7 @@ impl Files {
             blueprint,
             model,
             tokenizer,
+            written,
             tensors,
             name: None,
             shortlist: None,
@@ -343,6 +349,7 @@ struct Parts {
     blueprint: Blueprint,
     model: Rc<Model>,
     tokenizer: Tokenizer,
+    written: Option<Tokenizer>,
     tensors: Vec<TensorInfo>,
     name: Option<String>,
     shortlist: Option<Shortlist>,
@@ -380,6 +387,7 @@ impl Parts {
                     never: rules.never,
                 },
                 shortlist: self.shortlist,
+                written: self.written,
             }),
         }
     }

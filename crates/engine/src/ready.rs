@@ -18,6 +18,13 @@ type Result<T, E = EngineError> = std::result::Result<T, E>;
 /// wanted.
 const USUAL_RUNS: [Bindings; 3] = [run_of(1, 1), run_of(1, 1024), run_of(32, 32)];
 
+/// And of translators: sentences side by side.
+const TOGETHER: [Bindings; 1] = [Bindings {
+    batch: crate::engine::SIDE_BY_SIDE,
+    source_len: 32,
+    ..run_of(1, 1)
+}];
+
 const fn run_of(len: usize, in_all: usize) -> Bindings {
     Bindings {
         batch: 1,
@@ -59,8 +66,12 @@ impl Ready {
             why,
         } = place;
         let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
+        let mut usual = USUAL_RUNS.to_vec();
+        if loaded.translation.is_some() {
+            usual.extend(TOGETHER);
+        }
         for entry in loaded.model.entries.keys() {
-            let prepared = exec.prepare(entry, &USUAL_RUNS);
+            let prepared = exec.prepare(entry, &usual);
             // A browser compiles for seconds. Whoever cancels is heard at once.
             match select(prepared, pin!(cancel.cancelled())).await {
                 Either::Left((prepared, _)) => prepared?,

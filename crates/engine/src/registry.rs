@@ -18,7 +18,7 @@ pub struct ModelEntry {
     pub languages: Option<[String; 2]>,
     /// What has to be fetched.
     pub files: Vec<ModelFile>,
-    /// SPDX expression of the weights' licence.
+    /// SPDX expression of the weights' licence, or what is known of it.
     pub licence: String,
     /// Who made the weights and how they got here.
     pub origin: String,

@@ -212,7 +212,7 @@ impl Executor for GpuExecutor {
         let session = self.session(run.session)?;
         let mut bindings = graph.bind(&run, session.batch, session.len)?;
         if !graph.stores() {
-            bindings.source_len = session.source_len;
+            bindings.source_len = session.sources.len;
         }
         graph.check_indices(&model, &run, &bindings)?;
         let key = self.key(graph, run.entry, run.taps, self.sizes(graph, &bindings))?;

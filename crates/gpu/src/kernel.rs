@@ -67,6 +67,8 @@ pub enum Place {
     Value(usize),
     /// A session's state.
     State(StateId),
+    /// Which source each sequence of a session has, and its length.
+    Sources,
     /// What the caller gave for this input node.
     Input(NodeId),
 }

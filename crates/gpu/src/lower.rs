@@ -80,14 +80,13 @@ impl Sizes {
     }
 }
 
-/// The lengths that shaders see. Where an entry reads a source and nothing else, the source is the one
-/// sequence of the run, and its positions are those of the run.
+/// The lengths that shaders see. Where an entry reads sources and nothing else, they are the sequences of
+/// the run, and their positions are those of the run.
 pub fn run_of(graph: &Graph, bindings: &Bindings) -> Bindings {
     if !reads_source(graph) {
         return *bindings;
     }
     Bindings {
-        batch: 1,
         query_len: bindings.source_len,
         kv_len: bindings.source_len,
         ..*bindings

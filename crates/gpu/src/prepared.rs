@@ -176,6 +176,7 @@ impl Prepared {
             Place::Numbers(i) => store.matrices.get(i).map(|(numbers, _)| numbers),
             Place::Scales(i) => store.matrices.get(i)?.1.as_ref(),
             Place::Input(id) => self.inputs.get(&id),
+            Place::Sources => session.sources_on_device(),
             place => self.value(place, session),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use glassformer_graph::{ExecError, Model, NodeId, StateDecl, StateId, StateKind, TapPolicy};
+use glassformer_graph::{
+    ExecError, Model, NodeId, Sources, StateDecl, StateId, StateKind, TapPolicy,
+};
 use wgpu::{BufferUsages, CommandEncoder};
 
 use crate::device::{Buffer, Gpu};
@@ -12,8 +14,11 @@ type Result<T, E = ExecError> = std::result::Result<T, E>;
 /// Positions by which a state grows.
 const STEP: usize = 256;
 
-/// Positions of a source by which its states grow: it is there as a whole, and most are sentences.
+/// Positions of sources by which their states grow: they are there as a whole, and most are sentences.
 const SOURCE_STEP: usize = 64;
+
+/// Sequences by which the table of their sources grows.
+const SEQUENCES_STEP: usize = 8;
 
 /// A value that was kept: a buffer and its shape.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ struct State {
     kind: StateKind,
     /// Elements of one row.
     width: usize,
-    /// On either side; see [`Session::reorder`]. What belongs to the source is on the first.
+    /// On either side; see [`Session::reorder`]. What belongs to the sources is on the first.
     buffers: [Option<Buffer>; 2],
 }
 
@@ -56,11 +61,13 @@ pub(crate) struct Session {
     pub(crate) len: usize,
     max_len: usize,
     pub(crate) capacity: usize,
-    /// Positions of the source that its states hold, and those there is room for.
-    pub(crate) source_len: usize,
+    /// The sources that their states hold, and the positions there is room for.
+    pub(crate) sources: Sources,
     source_capacity: usize,
+    /// [`Sources::of`], for shaders.
+    sources_on_device: Option<Buffer>,
     /// `[batch, capacity, width]` of a sequence, `[batch, width]` of a recurrent state,
-    /// `[1, source_capacity, width]` of the source.
+    /// `[sources, source_len, width]` of the sources.
     states: Vec<State>,
     /// Which buffers of the states are read and written now.
     pub(crate) side: usize,
@@ -84,8 +91,9 @@ impl Session {
             len: 0,
             max_len: model.max_len().map_or(max_len, |max| max.min(max_len)),
             capacity: 0,
-            source_len: 0,
+            sources: Sources::default(),
             source_capacity: 0,
+            sources_on_device: None,
             states: model.states.iter().map(state).collect(),
             side: 0,
             generation: 0,
@@ -104,8 +112,8 @@ impl Session {
         self.states[id.0].buffer(self.side)
     }
 
-    /// Where the first `len` positions of each sequence are in a state's buffer, offset and length in
-    /// elements; all of another state than a sequence.
+    /// Where the first `len` positions of each sequence or of its source are in a state's buffer, offset
+    /// and length in elements; all of a recurrent state.
     pub(crate) fn pieces(&self, id: StateId, len: usize) -> Vec<(usize, usize)> {
         let State { kind, width, .. } = self.states[id.0];
         match kind {
@@ -114,7 +122,11 @@ impl Session {
                 (0..self.batch).map(piece).collect()
             }
             StateKind::Recurrent => vec![(0, self.batch * width)],
-            StateKind::Source => vec![(0, self.source_len * width)],
+            StateKind::Source => {
+                let piece =
+                    |of: &[u32; 2]| (of[0] as usize * self.sources.len * width, len * width);
+                self.sources.of.iter().map(piece).collect()
+            }
         }
     }
 
@@ -149,13 +161,20 @@ impl Session {
         Ok(true)
     }
 
-    /// Makes room for a source of `len` positions, in place of the one before; says whether the
-    /// buffers are new.
-    pub(crate) fn reserve_source(&mut self, gpu: &Gpu, len: usize) -> Result<bool> {
-        if len <= self.source_capacity {
+    /// Which source each sequence has, once there is one.
+    pub(crate) fn sources_on_device(&self) -> Option<&Buffer> {
+        self.sources_on_device.as_ref()
+    }
+
+    /// Makes room for sources in place of those before; says whether the buffers are new.
+    pub(crate) fn read_sources(&mut self, gpu: &Gpu, sources: Sources) -> Result<bool> {
+        let rows = sources.rows();
+        self.sources = sources;
+        self.write_sources(gpu);
+        if rows <= self.source_capacity {
             return Ok(false);
         }
-        let capacity = len.next_multiple_of(SOURCE_STEP);
+        let capacity = rows.next_multiple_of(SOURCE_STEP);
         for state in &mut self.states {
             if state.kind == StateKind::Source {
                 state.buffers[0] = Some(room(gpu, capacity.saturating_mul(state.width))?);
@@ -164,6 +183,25 @@ impl Session {
         self.source_capacity = capacity;
         self.generation += 1;
         Ok(true)
+    }
+
+    /// Tells the device whose source is whose.
+    fn write_sources(&mut self, gpu: &Gpu) {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.sources.of);
+        if bytes.is_empty() {
+            return;
+        }
+        let fits = |b: &&Buffer| b.size() as usize >= bytes.len();
+        if self.sources_on_device.as_ref().filter(fits).is_none() {
+            let room = self.sources.of.len().next_multiple_of(SEQUENCES_STEP);
+            let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+            let buffer = gpu.buffer("sources", room * size_of::<[u32; 2]>(), usage);
+            self.sources_on_device = Some(buffer);
+            self.generation += 1;
+        }
+        if let Some(buffer) = &self.sources_on_device {
+            gpu.queue.write_buffer(buffer, 0, bytes);
+        }
     }
 
     /// New buffers of all states of a kind with room for `capacity` rows a sequence, each sequence `i`
@@ -244,6 +282,8 @@ impl Session {
         }
         gpu.queue.submit([encoder.finish()]);
         (self.side, self.batch) = (other, from.len());
+        self.sources.reorder(from);
+        self.write_sources(gpu);
         gpu.check()
     }
 
@@ -256,8 +296,11 @@ impl Session {
         let mut copy = Self {
             states: self.states.iter().map(empty).collect(),
             kept: HashMap::new(),
+            sources: self.sources.clone(),
+            sources_on_device: None,
             ..*self
         };
+        copy.write_sources(gpu);
         let from: Vec<u32> = (0..self.batch as u32).collect();
         for (kind, from, rows) in [
             (StateKind::Sequence, &from[..], self.capacity),

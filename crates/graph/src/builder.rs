@@ -244,12 +244,19 @@ impl Builder {
     }
 
     /// See [`Op::Store`].
-    pub fn store(&mut self, name: &str, x: NodeId, state: StateId) -> Result<NodeId> {
+    pub fn store(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        lengths: NodeId,
+        state: StateId,
+    ) -> Result<NodeId> {
         let expected = self.source_shape(name, state)?;
         if *self.shape(x) != expected {
             return Err(self.misfit(name, format!("{} is not {expected}", self.shape(x))));
         }
-        self.push(name, Op::Store { state }, vec![x], expected)
+        self.lengths(name, lengths)?;
+        self.push(name, Op::Store { state }, vec![x, lengths], expected)
     }
 
     /// See [`Op::Recall`].
@@ -258,14 +265,14 @@ impl Builder {
         self.push(name, Op::Recall { state }, vec![], shape)
     }
 
-    /// What a state of the source holds.
+    /// What a state of the sources holds of each sequence's.
     fn source_shape(&self, name: &str, state: StateId) -> Result<Shape> {
         let decl = &self.model.states[state.0];
         if decl.kind != StateKind::Source {
             let reason = format!("the state {} does not belong to the source", decl.name);
             return Err(self.misfit(name, reason));
         }
-        let mut dims = vec![Dim::Fixed(1), Symbol::SourceLen.into()];
+        let mut dims = vec![Symbol::Batch.into(), Symbol::SourceLen.into()];
         dims.extend(decl.row.iter().map(|&n| Dim::Fixed(n)));
         Ok(Shape(dims))
     }
@@ -399,8 +406,12 @@ impl Builder {
         for (place, input) in inputs.iter().enumerate() {
             let fits = match (&self.nodes[input.0].op, op, place) {
                 (Op::Input, Op::Embedding { .. }, 0)
-                | (Op::Input, Op::SelectRows | Op::LinearRows { .. } | Op::Pool(_), 1) => true,
-                (_, Op::Pool(_), 1) => false,
+                | (
+                    Op::Input,
+                    Op::SelectRows | Op::LinearRows { .. } | Op::Pool(_) | Op::Store { .. },
+                    1,
+                ) => true,
+                (_, Op::Pool(_) | Op::Store { .. }, 1) => false,
                 (Op::Values, ..) => matches!(op, Op::Unfold(_)),
                 (
                     given,
@@ -454,11 +465,6 @@ impl Builder {
             reason,
         }
     }
-}
-
-/// Whether a batch of queries can read these keys: its own, or those of the one source.
-fn shares(batch: &Dim, of: &Dim) -> bool {
-    batch == of || *of == Dim::Fixed(1)
 }
 
 mod attention;

@@ -120,7 +120,14 @@ impl Graph {
                 Op::AttentionScores {
                     mask: Mask::Lengths,
                     ..
-                } => check_lengths(self.input(run, node.inputs[2])?, 1, bindings.kv_len)?,
+                } => {
+                    let keys = self.node(node.inputs[1]).shape.bind(bindings)[1];
+                    check_lengths(self.input(run, node.inputs[2])?, 1, keys)?;
+                }
+                Op::Store { .. } => {
+                    let lengths = self.input(run, node.inputs[1])?;
+                    check_lengths(lengths, 1, bindings.source_len)?;
+                }
                 Op::Pool(pool) => {
                     let least = match pool {
                         Pool::First | Pool::Last => 1,

@@ -16,6 +16,7 @@ pub mod lower;
 mod model;
 mod op;
 mod shape;
+mod sources;
 
 pub use blocks::BlockStream;
 pub use builder::Builder;
@@ -31,6 +32,7 @@ pub use model::{
 };
 pub use op::{Binary, MASKED, Mask, Op, Pool, RopeLayout, Unary, Unfold};
 pub use shape::{Bindings, Dim, Shape, Symbol};
+pub use sources::Sources;
 
 /// What can be wrong with a graph while it is built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

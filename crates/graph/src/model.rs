@@ -50,8 +50,8 @@ pub enum StateKind {
     /// One row of each sequence, replaced at each position, `[batch, hidden]`. It cannot be cut back:
     /// what was before is forgotten, so whoever wants it back forks the session first.
     Recurrent,
-    /// Rows of the source, written at once and shared by the batch,
-    /// `[1, source_len, kv_heads, head_dim]`.
+    /// Rows of the sources, written at once, each shared by the sequences that go on from its first,
+    /// `[sources, source_len, kv_heads, head_dim]`.
     Source,
 }
 
@@ -209,10 +209,15 @@ impl Graph {
         self.nodes.iter().any(appends)
     }
 
-    /// Whether running it gives the session another source.
+    /// Whether running it gives the session other sources.
     pub fn stores(&self) -> bool {
-        let stores = |node: &Node| matches!(node.op, Op::Store { .. });
-        self.nodes.iter().any(stores)
+        self.lengths_of_sources().is_some()
+    }
+
+    /// The input that says how long each source is, if it gives the session others.
+    pub fn lengths_of_sources(&self) -> Option<NodeId> {
+        let stores = |node: &&Node| matches!(node.op, Op::Store { .. });
+        self.nodes.iter().find(stores).map(|node| node.inputs[1])
     }
 
     /// Whether any shape depends on this dimension.

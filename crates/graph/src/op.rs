@@ -2,8 +2,8 @@
 //! that everything between input and answer has a name and can be looked at.
 //!
 //! Axes, outermost first: `batch`, `q_len` (positions of this run), `kv_len` (positions in the
-//! state), `source_len` (positions of the source, which all sequences of the batch share), `heads`, `kv_heads` (divides `heads`; query head `h` reads key head
-//! `h / (heads / kv_heads)`), `head_dim`, `hidden`.
+//! state), `source_len` (positions of the longest source of the batch), `heads`, `kv_heads` (divides `heads`;
+//! query head `h` reads key head `h / (heads / kv_heads)`), `head_dim`, `hidden`.
 
 use crate::{StateId, TableId, WeightId};
 
@@ -104,13 +104,15 @@ pub enum Op {
         /// `[batch, hidden]`, zero at first.
         state: StateId,
     },
-    /// Writes a value that belongs to the source into a state, in place of what was there.
-    /// `[1, source_len, kv_heads, head_dim]` to the same.
+    /// Writes a value that belongs to the sources into a state, in place of what was there: a source for
+    /// each sequence. `x [batch, source_len, kv_heads, head_dim]`, lengths `[batch]` (u32): how many
+    /// positions each source has; the rest is padding `→ [batch, source_len, kv_heads, head_dim]`.
     Store {
         /// The state.
         state: StateId,
     },
-    /// What was last stored in a state: `[1, source_len, kv_heads, head_dim]`.
+    /// Of each sequence, what was last stored in a state for its source:
+    /// `[batch, source_len, kv_heads, head_dim]`. Sequences that go on from one share its source.
     Recall {
         /// The state.
         state: StateId,
@@ -136,8 +138,7 @@ pub enum Op {
     /// `query [batch, q_len, heads, head_dim]`, `key [batch, kv_len, kv_heads, head_dim]`,
     /// lengths `[batch]` (u32) where the mask is [`Mask::Lengths`], optional bias
     /// `[heads, q_len, kv_len]`, or `[batch, heads, q_len, kv_len]` with one for each sequence
-    /// `→ [batch, heads, q_len, kv_len]`. Keys of one source are shared by the batch:
-    /// `key [1, source_len, kv_heads, head_dim]`.
+    /// `→ [batch, heads, q_len, kv_len]`. Keys of sources are `[batch, source_len, kv_heads, head_dim]`.
     AttentionScores {
         /// Usually `1 / √head_dim`.
         scale: f32,
@@ -217,6 +218,9 @@ pub enum Mask {
     /// Those of its own sequence, which may be shorter than the longest of the batch: the third
     /// operand says how many positions each has, and what stands behind them is padding.
     Lengths,
+    /// Those of its sequence's source, which may be shorter than the longest of the batch: as many as
+    /// were stored.
+    Source,
 }
 
 impl Mask {
@@ -225,7 +229,7 @@ impl Mask {
     pub fn range(self, position: usize, kv_len: usize) -> std::ops::Range<usize> {
         let end = (position + 1).min(kv_len);
         match self {
-            Self::Full | Self::Lengths => 0..kv_len,
+            Self::Full | Self::Lengths | Self::Source => 0..kv_len,
             Self::Causal => 0..end,
             Self::Window(n) => end.saturating_sub(n)..end,
         }

@@ -197,11 +197,12 @@ impl AttentionRun {
         if !self.layout.has_source {
             return Ok(());
         }
-        let (name, data) = ("ids", &self.source.ids[..]);
+        let (ids, lengths) = (&self.source.ids[..], &[self.source.ids.len() as u32][..]);
+        let inputs = [("ids", ids), ("lengths", lengths)];
         Ok(exec.run(Run {
             session,
             entry: "encode",
-            inputs: &[Input { name, data }],
+            inputs: &inputs.map(|(name, data)| Input { name, data }),
             taps: &[],
         })?)
     }

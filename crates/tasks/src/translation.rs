@@ -10,10 +10,12 @@ use crate::TaskError;
 
 mod beam;
 mod search;
+mod sentence;
 mod sentences;
 
 pub use beam::{BeamNode, Fate};
-pub use search::{Hypothesis, Search, SearchStep, Word, forced_scores};
+pub use search::{Search, SearchStep, Wanted, forced_scores};
+pub use sentence::{Hypothesis, Sentence, Word};
 pub use sentences::{Piece, pieces};
 
 type Result<T, E = TaskError> = std::result::Result<T, E>;
@@ -217,18 +219,31 @@ impl Decoding {
         })
     }
 
-    /// Reads the source `[source_len]`, its end included.
-    fn encode(&self, exec: &mut dyn Executor, session: SessionId, source: &[u32]) -> Result<()> {
-        let (name, data) = ("ids", source);
+    /// Reads the sources, their ends included, one for each sequence of the session.
+    fn encode(
+        &self,
+        exec: &mut dyn Executor,
+        session: SessionId,
+        sources: &[&[u32]],
+    ) -> Result<()> {
+        let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+        let mut ids = Vec::with_capacity(sources.len() * longest);
+        for source in sources {
+            ids.extend_from_slice(source);
+            // Nobody looks at what is behind the end.
+            ids.resize(ids.len() + longest - source.len(), self.rules.end);
+        }
+        let lengths: Vec<u32> = sources.iter().map(|source| source.len() as u32).collect();
+        let inputs = [("ids", &ids), ("lengths", &lengths)];
         Ok(exec.run(Run {
             session,
             entry: ENCODE,
-            inputs: &[Input { name, data }],
+            inputs: &inputs.map(|(name, data)| Input { name, data }),
             taps: &[],
         })?)
     }
 
-    /// Continues all beams by `ids [batch, q_len]`, with logits at `rows`.
+    /// Continues all beams by `ids [beams, q_len]`, with logits at `rows`.
     fn decode(
         &self,
         exec: &mut dyn Executor,

@@ -85,7 +85,8 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl Tokenizer {
-    /// Makes the tokenizer of a MarianMT checkpoint from its `source.spm` and `vocab.json`. Its end token
+    /// Makes the tokenizer of a MarianMT checkpoint from its `source.spm` and `vocab.json`, or that of
+    /// translations, which `target.spm` cuts. Its end token
     /// is `</s>`; encoding adds it only where asked for.
     ///
     /// # Errors

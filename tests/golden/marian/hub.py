@@ -10,8 +10,10 @@ The storages of `before-1.6.bin` are named by where they lay in memory, so that 
 
     texts: [{text, ids, beams, target}]: what `MarianTokenizer` makes of a text, and the translation `generate` finds with so
            many beams, at most two tokens for each of the text, as text without special tokens
+    given: [{text, ids}]: what it makes of translations that are given, which `target.spm` cuts
 """
 
+import contextlib
 import json
 import math
 import pathlib
@@ -38,10 +40,12 @@ TEXTS = [
 
 
 def spm(folder, name, sentences):
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences), model_prefix=str(folder / name), vocab_size=180, model_type="unigram",
-        normalization_rule_name="identity", character_coverage=1.0, bos_id=-1, eos_id=0, unk_id=1, hard_vocab_limit=False,
-    )
+    # The model keeps its prefix, which is to name no folder of whoever runs this.
+    with contextlib.chdir(folder):
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences), model_prefix=name, vocab_size=180, model_type="unigram",
+            normalization_rule_name="identity", character_coverage=1.0, bos_id=-1, eos_id=0, unk_id=1, hard_vocab_limit=False,
+        )
     (folder / f"{name}.vocab").unlink()
     (folder / f"{name}.model").rename(folder / f"{name}.spm")
     model = sentencepiece.SentencePieceProcessor(model_file=str(folder / f"{name}.spm"))
@@ -93,5 +97,9 @@ for text in TEXTS:
             found = model.generate(torch.tensor([ids]), generation_config=settings)
         target = tokenizer.decode(found[0], skip_special_tokens=True)
         cases.append({"text": text, "ids": ids, "beams": beams, "target": target})
-(HERE / "hub.json").write_text(json.dumps({"texts": cases}, ensure_ascii=False, indent=1) + "\n")
+given = [
+    {"text": text, "ids": tokenizer(text_target=text)["input_ids"]}
+    for text in ("ser ser following no", "Toda a pessoa tem direito à vida, à liberdade e à segurança.", " ninguém   sabe")
+]
+(HERE / "hub.json").write_text(json.dumps({"texts": cases, "given": given}, ensure_ascii=False, indent=1) + "\n")
 print(size, "tokens;", [case["target"][:40] for case in cases])

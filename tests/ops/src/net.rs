@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use glassformer_graph::{
-    BLOCK, Builder, Dim, Encoding, Model, NodeId, StateId, Symbol, TableId, WeightId,
+    BLOCK, Builder, Encoding, Model, NodeId, StateId, Symbol, TableId, WeightId,
 };
 use half::{bf16, f16};
 
@@ -153,10 +153,10 @@ impl Net {
             .get_or_insert_with(|| self.builder.input("words", &[Symbol::Candidates]).unwrap())
     }
 
-    /// Token ids `[1, source_len]` of an entry that reads a source.
+    /// Token ids `[batch, source_len]` of an entry that reads sources.
     pub fn source_ids(&mut self) -> NodeId {
         *self.ids.get_or_insert_with(|| {
-            let dims = [Dim::Fixed(1), Symbol::SourceLen.into()];
+            let dims = [Symbol::Batch, Symbol::SourceLen];
             self.builder.input("ids", &dims).unwrap()
         })
     }
@@ -168,7 +168,7 @@ impl Net {
     }
 
     /// Numbers of the size 1 from a table, of each id of the entry: `[batch, q_len, width]`, or of a
-    /// source `[1, source_len, width]`.
+    /// source `[batch, source_len, width]`.
     pub fn source(&mut self, name: &str, width: usize) -> NodeId {
         let ids = self.ids();
         let bytes = numbers(&mut self.random, VOCAB * width, 1.7, Encoding::F32);

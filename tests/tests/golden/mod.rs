@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it cannot read")]
 
+pub mod students;
+
 use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
@@ -237,6 +239,12 @@ impl Runner {
             taps: &taps,
         };
         self.exec.run(run).unwrap();
+    }
+
+    /// Reads a translator's source.
+    pub fn encode(&mut self, session: SessionId, source: &[u32], taps: &[NodeId]) {
+        let inputs = [("ids", source), ("lengths", &[source.len() as u32])];
+        self.run_entry(session, "encode", &inputs, taps);
     }
 
     /// All of what an entry kept of a node.

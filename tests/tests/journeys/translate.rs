@@ -45,7 +45,7 @@ fn natively(
         },
         forced,
         trace: true,
-        only: None,
+        ..TranslateRequest::default()
     };
     let mut sentences = Vec::new();
     let mut emit = |event| {

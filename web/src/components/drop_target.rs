@@ -69,7 +69,7 @@ pub fn DropTarget() -> impl IntoView {
 /// Whether a file is part of a model: in tabs for pictures, everything else is taken for one, so that
 /// what is none is told to be none.
 fn is_of_model(file: &File) -> bool {
-    const MODEL: [&str; 4] = [".gguf", ".safetensors", ".json", ".bin"];
+    const MODEL: [&str; 5] = [".gguf", ".safetensors", ".json", ".bin", ".spm"];
     let name = file.name().to_lowercase();
     MODEL.iter().any(|end| name.ends_with(end))
 }

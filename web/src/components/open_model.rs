@@ -93,8 +93,11 @@ pub fn OpenModel() -> impl IntoView {
                     data-testid="model-folder"
                     on:change:target=move |event| from_folder(event.target())
                 />
-                <span>"A folder (config.json, tokenizer.json, *.safetensors)…"</span>
+                <span>"A folder…"</span>
             </label>
+            <p class="hint">
+                "A folder holds a model as the hub has it: config.json, *.safetensors or pytorch_model.bin, and tokenizer.json or, of a translator, source.spm with vocab.json. Or a translator of Bergamot: its .bin files with their .spm."
+            </p>
         </Popover>
     }
 }

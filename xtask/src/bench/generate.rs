@@ -33,6 +33,8 @@ pub(super) mod pages;
 mod report;
 mod shell;
 
+pub(super) use self::shell::program;
+
 /// The default model of the tab, by its id in the manifest.
 const MODEL: &str = "smollm2-135m-instruct";
 /// Positions of prompt and answer together, as in the page.

@@ -9,6 +9,8 @@
 //! | `--profile quick` | quick to build, slower to run: for work on the measurement itself |
 //! | `--dist FOLDER` | where the site is built |
 //! | `--no-build` | measures what was built before |
+//! | `--together N` | how many sentences the shell translates side by side; 8 unless given |
+//! | `--shell` | measures only that, sentences side by side beside one at a time |
 //!
 //! Ours computes in `fast` with one beam and the shortlist, as Bergamot does. Cold pages hold nothing but
 //! one translator; the bytes counted for ours are those of the whole site.
@@ -25,9 +27,13 @@ use super::spread::Spread;
 use super::times::Times;
 use crate::arguments::Arguments;
 use crate::error::{Error, Result, file};
-use crate::step::step;
+use crate::step::{run as run_program, step};
 use crate::workspace::Workspace;
 use crate::{models, site, system};
+
+mod together;
+
+use together::Together;
 
 /// Rounds that take longer are given up.
 const PATIENCE: Duration = Duration::from_secs(1200);
@@ -50,6 +56,8 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
         let what = "--pairs and --sentences want at least 1";
         return Err(Error::Usage(what.to_owned()));
     }
+    let together: u16 = arguments.number("--together")?.unwrap_or(8);
+    let only_shell = arguments.flag("--shell");
     let (as_json, build) = (arguments.flag("--json"), !arguments.flag("--no-build"));
     let dist = match arguments.value("--dist")? {
         Some(given) => std::path::absolute(&given).map_err(file(given.as_ref()))?,
@@ -60,6 +68,25 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     arguments.end()?;
 
     models::ensure(workspace)?;
+    if build {
+        step("Building the shell", || {
+            let build = ["build", "-p", "glassformer-cli", "--profile"];
+            let mut cargo = workspace.cargo(&build);
+            let advice = "The messages above say what to correct.";
+            run_program(cargo.arg(&site.profile), advice)
+        })?;
+    }
+    let shell = step(
+        "Translating one by one and side by side in the shell",
+        || together::measure(workspace, &site.profile, [pairs, count, together]),
+    )?;
+    if only_shell {
+        shell.iter().for_each(|place| println!("{}", place.line()));
+        if as_json {
+            println!("{}", batches(&shell));
+        }
+        return Ok(());
+    }
     let chrome = system::browser(workspace)?;
     // The package that translated the sentences of the tests.
     let sentences = workspace.root.join("tests/golden/translate");
@@ -100,14 +127,21 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     for line in measured.table() {
         println!("{line}");
     }
+    shell.iter().for_each(|place| println!("{}", place.line()));
     if as_json {
-        println!("{}", measured.json());
+        let mut all = measured.json();
+        all["together"] = batches(&shell);
+        println!("{all}");
     }
     if found["empty"] != 0 {
         let what = "some sentences were translated into nothing";
         return Err(Error::State(what.to_owned()));
     }
     Ok(())
+}
+
+fn batches(shell: &[Together]) -> Value {
+    shell.iter().map(Together::json).collect()
 }
 
 /// Milliseconds from the beginning of a navigation to the first translation, ours and theirs.

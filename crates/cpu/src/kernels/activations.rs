@@ -4,7 +4,7 @@ use bytemuck::cast;
 use glassformer_graph::{BLOCK, Precision};
 use wide::{f32x4, i32x4};
 
-use super::machine::Machine;
+use super::machine::{Machine, Second};
 use super::{lanes, load};
 
 /// 32 activations rounded to signed bytes: `x ≈ scale·q`, `q` in −127..=127 and
@@ -92,21 +92,21 @@ pub struct Activations {
 /// Numbers `x ≈ q / multiplier`, `q` in −127..=127, four columns to a word.
 #[derive(Debug, Default)]
 pub(crate) struct Rounded {
-    /// `max(q, 0)`, `[n, cols / 4]`.
+    /// For machines that multiply by seven bits ([`Second::Seven`]) `max(q, 0)`, `[n, cols / 4]`.
     pub(crate) plus: Vec<u32>,
-    /// `max(−q, 0)`, `[n, cols / 4]`; empty if nothing is negative.
+    /// And `max(−q, 0)`, `[n, cols / 4]`; empty if nothing is negative.
     pub(crate) minus: Vec<u32>,
     /// Without a machine, in place of both: columns (0, 2) and (1, 3).
     pub(crate) pairs: Vec<[[i16; 2]; 2]>,
     /// `q + 127`, `[n, cols / 4]`.
-    pub(crate) shifted: Vec<[u8; 4]>,
+    pub(crate) shifted: Vec<u32>,
 }
 
 impl Rounded {
     /// Numbers `at` and `at + 1` of `[n, cols]`, shifted; `at` is even.
     #[inline]
     pub fn two(&self, at: usize) -> [i32; 2] {
-        let [a, b, c, d] = self.shifted[at / 4];
+        let [a, b, c, d] = self.shifted[at / 4].to_le_bytes();
         let two = if at.is_multiple_of(4) { [a, b] } else { [c, d] };
         two.map(i32::from)
     }
@@ -156,11 +156,15 @@ impl Activations {
         for x in x.as_chunks::<4>().0 {
             let q = load(x) * f32x4::splat(multiplier);
             let q = q.max(low).min(high).round_int().to_array();
-            shifted.push(q.map(|q| (q + 127) as u8));
-            if self.machine.is_none() {
-                let [a, b, c, d] = q.map(|q| q as i16);
-                pairs.push([[a, c], [b, d]]);
-                continue;
+            shifted.push(u32::from_le_bytes(q.map(|q| (q + 127) as u8)));
+            match self.machine.map(Machine::second) {
+                None => {
+                    let [a, b, c, d] = q.map(|q| q as i16);
+                    pairs.push([[a, c], [b, d]]);
+                    continue;
+                }
+                Some(Second::Whole | Second::Saturating) => continue,
+                Some(Second::Seven) => {}
             }
             plus.push(u32::from_le_bytes(q.map(|q| q.max(0) as u8)));
             let below = u32::from_le_bytes(q.map(|q| (-q).max(0) as u8));
@@ -181,7 +185,7 @@ impl Activations {
         self.sums.clear();
         self.quant.clear();
         self.pairs.clear();
-        self.rounded.plus.clear();
+        self.rounded.shifted.clear();
         self.rounded.pairs.clear();
         if !cols.is_multiple_of(BLOCK) {
             return;

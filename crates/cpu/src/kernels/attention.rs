@@ -8,15 +8,16 @@ use super::{Order, dot, load, marian};
 
 /// Lengths of one attention.
 #[derive(Clone, Copy, Debug)]
-pub struct AttentionShape {
+pub struct AttentionShape<'a> {
     /// Sequences.
     pub batch: usize,
     /// Positions of this run.
     pub q_len: usize,
     /// Keys to look at.
     pub kv_len: usize,
-    /// Sequences of keys: as many as of queries, or one that all share.
-    pub kv_batch: usize,
+    /// Where keys are those of sources: which source each sequence has, and how many positions that
+    /// has, `[batch]`. Else empty, and each has its own.
+    pub sources: &'a [[u32; 2]],
     /// Rows between the keys of one sequence and the next: a state's capacity.
     pub kv_stride: usize,
     /// Query heads.
@@ -27,7 +28,7 @@ pub struct AttentionShape {
     pub head_dim: usize,
 }
 
-impl AttentionShape {
+impl AttentionShape<'_> {
     /// The query of one head at one position, of `[batch, q_len, heads, head_dim]`.
     fn query(self, b: usize, i: usize, head: usize) -> std::ops::Range<usize> {
         let at = ((b * self.q_len + i) * self.heads + head) * self.head_dim;
@@ -38,7 +39,7 @@ impl AttentionShape {
     /// `[batch, kv_stride, kv_heads, head_dim]`.
     fn key(self, b: usize, j: usize, head: usize) -> std::ops::Range<usize> {
         let kv_head = head / (self.heads / self.kv_heads);
-        let b = if self.kv_batch == 1 { 0 } else { b };
+        let b = self.sources.get(b).map_or(b, |of| of[0] as usize);
         let at = ((b * self.kv_stride + j) * self.kv_heads + kv_head) * self.head_dim;
         at..at + self.head_dim
     }
@@ -63,8 +64,14 @@ impl AttentionShape {
     /// Keys that query `i` of this run may read in sequence `b`.
     fn seen(self, scoring: Scoring<'_>, b: usize, i: usize) -> std::ops::Range<usize> {
         let position = self.kv_len - self.q_len.min(self.kv_len) + i;
-        let len = scoring.lengths.get(b).map_or(self.kv_len, |&n| n as usize);
-        scoring.mask.range(position, len)
+        scoring.mask.range(position, self.len(scoring, b))
+    }
+
+    /// Keys that sequence `b` has.
+    fn len(self, scoring: Scoring<'_>, b: usize) -> usize {
+        let of_source = self.sources.get(b).map(|of| &of[1]);
+        let len = of_source.or_else(|| scoring.lengths.get(b));
+        len.map_or(self.kv_len, |&n| n as usize)
     }
 }
 
@@ -85,38 +92,61 @@ pub struct Scoring<'a> {
 
 /// Keys as they are multiplied.
 struct Keys<'a> {
-    /// `[kv_batch, kv_stride, kv_heads, head_dim]`.
+    /// `[sequences or sources, kv_stride, kv_heads, head_dim]`.
     rows: &'a [f32],
-    /// Marian's, `[kv_batch, kv_heads, kv_len / 4, head_dim]`; without, in our own order.
-    fours: Option<Vec<f32x4>>,
+    /// In Marian's order; without, in our own.
+    fours: Option<Fours>,
+}
+
+/// Keys four by four, of each sequence or source `[kv_heads, len / 4, head_dim]`.
+struct Fours {
+    fours: Vec<f32x4>,
+    /// Where those of each sequence begin, and how many a head has.
+    at: Vec<[usize; 2]>,
+}
+
+impl Fours {
+    fn new(s: AttentionShape<'_>, rows: &[f32], scoring: Scoring<'_>) -> Self {
+        let group = s.heads / s.kv_heads;
+        let (mut fours, mut at) = (Vec::new(), Vec::<[usize; 2]>::new());
+        for b in 0..s.batch {
+            // Beams of a sentence stand side by side.
+            let again = b > 0 && s.sources.get(b).is_some_and(|of| *of == s.sources[b - 1]);
+            if again {
+                at.push(at[b - 1]);
+                continue;
+            }
+            let len = s.len(scoring, b);
+            at.push([fours.len(), len / 4 * s.head_dim]);
+            for head in 0..s.kv_heads {
+                fours.extend(marian::turn(|j| &rows[s.key(b, j, head * group)], len));
+            }
+        }
+        Self { fours, at }
+    }
 }
 
 impl<'a> Keys<'a> {
-    fn new(s: AttentionShape, rows: &'a [f32], scoring: Scoring<'_>) -> Self {
+    fn new(s: AttentionShape<'_>, rows: &'a [f32], scoring: Scoring<'_>) -> Self {
         // Marian's order is known for keys that all are seen; students have no others.
-        let marian = scoring.order == Order::Marian && scoring.mask == Mask::Full;
-        let group = s.heads / s.kv_heads;
-        let fours = marian.then(|| {
-            let heads = (0..s.kv_batch).flat_map(|b| (0..s.kv_heads).map(move |head| (b, head)));
-            let four =
-                |(b, head)| marian::turn(move |j| &rows[s.key(b, j, head * group)], s.kv_len);
-            heads.flat_map(four).collect()
-        });
+        let all = matches!(scoring.mask, Mask::Full | Mask::Lengths | Mask::Source);
+        let marian = scoring.order == Order::Marian && all;
+        let fours = marian.then(|| Fours::new(s, rows, scoring));
         Self { rows, fours }
     }
 
     /// Those of one query head, if they are turned.
-    fn fours(&self, s: AttentionShape, b: usize, head: usize) -> Option<&[f32x4]> {
-        let b = if s.kv_batch == 1 { 0 } else { b };
-        let len = s.kv_len / 4 * s.head_dim;
-        let at = b * s.kv_heads + head / (s.heads / s.kv_heads);
-        self.fours.as_ref().map(|fours| &fours[at * len..][..len])
+    fn fours(&self, s: AttentionShape<'_>, b: usize, head: usize) -> Option<&[f32x4]> {
+        let fours = self.fours.as_ref()?;
+        let [at, len] = fours.at[b];
+        let head = head / (s.heads / s.kv_heads);
+        Some(&fours.fours[at + head * len..][..len])
     }
 }
 
 /// `query · key · scale (+ bias)` of the keys `seen` by one query of one head, into `out[seen]`.
 fn score_row(
-    s: AttentionShape,
+    s: AttentionShape<'_>,
     (b, i, head): (usize, usize, usize),
     (query, keys): (&[f32], &Keys<'_>),
     scoring: Scoring<'_>,
@@ -128,9 +158,10 @@ fn score_row(
     if let Some(fours) = keys.fours(s, b, head) {
         // Only an encoder has many queries at once, as many as keys; a decoder has one at a time, and
         // looks alike if it reads several words that are known.
-        let by_four = s.q_len == s.kv_len && i < s.q_len / 4 * 4;
-        let rest = (s.kv_len / 4 * 4..s.kv_len).map(key);
-        marian::products(query, fours, rest, by_four, &mut out[..s.kv_len]);
+        let len = seen.end;
+        let by_four = s.q_len == s.kv_len && i < len / 4 * 4;
+        let rest = (len / 4 * 4..len).map(key);
+        marian::products(query, fours, rest, by_four, &mut out[..len]);
     } else {
         seen.clone().for_each(|j| out[j] = dot(query, key(j)));
     }
@@ -150,7 +181,7 @@ fn score_row(
 
 /// `Σ probs · value` over the keys `seen`, into one head's `[head_dim]`.
 fn context_row(
-    s: AttentionShape,
+    s: AttentionShape<'_>,
     (b, head): (usize, usize),
     probs: &[f32],
     value: &[f32],
@@ -185,10 +216,10 @@ fn context_row(
 }
 
 /// All of attention, keeping only one row of scores. `query [batch, q_len, heads, head_dim]`,
-/// `key` and `value [batch, kv_stride, kv_heads, head_dim]`, bias `[heads, q_len, kv_len]` or with `batch` before →
+/// `key` and `value [batch or sources, kv_stride, kv_heads, head_dim]`, bias `[heads, q_len, kv_len]` or with `batch` before →
 /// `out [batch, q_len, heads, head_dim]`.
 pub fn attention(
-    s: AttentionShape,
+    s: AttentionShape<'_>,
     query: &[f32],
     key: &[f32],
     value: &[f32],
@@ -216,7 +247,7 @@ pub fn attention(
 /// The scores of all pairs, [`MASKED`] where a query may not look, into
 /// `out [batch, heads, q_len, kv_len]`.
 pub fn attention_scores(
-    s: AttentionShape,
+    s: AttentionShape<'_>,
     query: &[f32],
     key: &[f32],
     scoring: Scoring<'_>,
@@ -232,7 +263,7 @@ pub fn attention_scores(
 }
 
 /// `probs [batch, heads, q_len, kv_len] · value` into `out [batch, q_len, heads, head_dim]`.
-pub fn attention_context(s: AttentionShape, probs: &[f32], value: &[f32], out: &mut [f32]) {
+pub fn attention_context(s: AttentionShape<'_>, probs: &[f32], value: &[f32], out: &mut [f32]) {
     s.each(|b, i, head| {
         let out = &mut out[s.query(b, i, head)];
         context_row(

@@ -8,11 +8,52 @@
 //! | elsewhere | none: kernels multiply pairs of 16-bit numbers |
 //!
 //! Relaxed SIMD lets engines differ on a second factor beyond 0..=127; within, all give the exact
-//! sum, and so does x86: `2 · 128 · 127` still is a 16-bit number.
+//! sum, and so does x86: `2 · 128 · 127` still is a 16-bit number. What a machine makes of more is found
+//! out by asking it ([`Second`]).
+
+use std::hint::black_box;
 
 use wide::{i32x4, u32x4};
 
-pub(crate) use imp::Machine;
+/// Multiplies bytes. There is one only where the instruction was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    found: imp::Found,
+    second: Second,
+}
+
+/// What the second factors of a [`Machine`] may be. Engines may choose what relaxed SIMD leaves open, but
+/// must choose the same every time, so one answer holds for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// 0..=127.
+    Seven,
+    /// 0..=255, with exact sums.
+    Whole,
+    /// 0..=255, and the sums of two neighbours stay at the limits of 16 bits, as intgemm's do.
+    Saturating,
+}
+
+impl Second {
+    fn of(found: imp::Found) -> Self {
+        let dot = |bytes: [i8; 4], small: u8| {
+            let bytes = u32::from_le_bytes(bytes.map(i8::cast_unsigned));
+            let small = u32::from_le_bytes([small; 4]);
+            // The machine is to be asked, not whoever compiles.
+            let [bytes, small] = [bytes, small].map(|word| black_box(u32x4::splat(word)));
+            imp::dot(found, bytes, small, i32x4::ZERO).to_array()
+        };
+        let most = [[127; 4], [-128; 4], [127, 127, -127, -127]].map(|bytes| dot(bytes, 254));
+        let all = |sums: [i32; 3]| most == sums.map(|sum| [sum; 4]);
+        if all([4 * 127 * 254, 4 * -128 * 254, 0]) {
+            Self::Whole
+        } else if all([2 * 32_767, 2 * -32_768, -1]) {
+            Self::Saturating
+        } else {
+            Self::Seven
+        }
+    }
+}
 
 /// What multiplies here, for people to read.
 pub fn simd() -> &'static str {
@@ -23,11 +64,30 @@ pub fn simd() -> &'static str {
 }
 
 impl Machine {
+    /// If this machine can.
+    pub(crate) fn detect() -> Option<Self> {
+        let found = imp::detect()?;
+        let second = Second::of(found);
+        Some(Self { found, second })
+    }
+
+    /// What [`Self::dot`] takes.
+    pub(crate) fn second(self) -> Second {
+        self.second
+    }
+
+    /// The same machine, of which no more is asked than all can.
+    #[cfg(test)]
+    pub(crate) fn of_seven_bits(self) -> Self {
+        let second = Second::Seven;
+        Self { second, ..self }
+    }
+
     /// `sums + Σ bytes · small`, each sum over the four bytes of its lane. The numbers in `bytes`
-    /// are signed, those in `small` in 0..=127.
+    /// are signed, those in `small` as [`Self::second`] says.
     #[inline(always)]
     pub(crate) fn dot(self, bytes: u32x4, small: u32x4, sums: i32x4) -> i32x4 {
-        imp::dot(self, bytes, small, sums)
+        imp::dot(self.found, bytes, small, sums)
     }
 }
 
@@ -40,19 +100,16 @@ mod imp {
 
     pub const NAME: &str = "Relaxed SIMD";
 
-    /// Multiplies bytes.
     #[derive(Clone, Copy, Debug)]
-    pub struct Machine;
+    pub struct Found;
 
-    impl Machine {
-        /// A browser without relaxed SIMD refuses the whole module, so whoever runs it has it.
-        pub fn detect() -> Option<Self> {
-            Some(Self)
-        }
+    /// A browser without relaxed SIMD refuses the whole module, so whoever runs it has it.
+    pub fn detect() -> Option<Found> {
+        Some(Found)
     }
 
     #[inline(always)]
-    pub fn dot(_: Machine, bytes: u32x4, small: u32x4, sums: i32x4) -> i32x4 {
+    pub fn dot(_: Found, bytes: u32x4, small: u32x4, sums: i32x4) -> i32x4 {
         cast(i32x4_relaxed_dot_i8x16_i7x16_add(
             cast(bytes),
             cast(small),
@@ -70,20 +127,17 @@ mod imp {
 
     pub const NAME: &str = "AVX2";
 
-    /// Multiplies bytes. There is one only where AVX2 was found.
+    /// There is one only where AVX2 was found.
     #[derive(Clone, Copy, Debug)]
-    pub struct Machine(());
+    pub struct Found(());
 
-    impl Machine {
-        /// If this machine can.
-        pub fn detect() -> Option<Self> {
-            is_x86_feature_detected!("avx2").then_some(Self(()))
-        }
+    pub fn detect() -> Option<Found> {
+        is_x86_feature_detected!("avx2").then_some(Found(()))
     }
 
     #[inline(always)]
-    pub fn dot(_: Machine, bytes: u32x4, small: u32x4, sums: i32x4) -> i32x4 {
-        // SAFETY: a `Machine` is only made where AVX2 was found, and AVX2 includes these.
+    pub fn dot(_: Found, bytes: u32x4, small: u32x4, sums: i32x4) -> i32x4 {
+        // SAFETY: a `Found` is only made where AVX2 was found, and AVX2 includes these.
         unsafe {
             let pairs = _mm_maddubs_epi16(cast(small), cast(bytes));
             let fours = _mm_madd_epi16(pairs, _mm_set1_epi16(1));
@@ -103,16 +157,13 @@ mod imp {
 
     /// There is none here.
     #[derive(Clone, Copy, Debug)]
-    pub enum Machine {}
+    pub enum Found {}
 
-    impl Machine {
-        /// None.
-        pub fn detect() -> Option<Self> {
-            None
-        }
+    pub fn detect() -> Option<Found> {
+        None
     }
 
-    pub fn dot(machine: Machine, _: u32x4, _: u32x4, _: i32x4) -> i32x4 {
-        match machine {}
+    pub fn dot(found: Found, _: u32x4, _: u32x4, _: i32x4) -> i32x4 {
+        match found {}
     }
 }

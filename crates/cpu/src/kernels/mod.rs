@@ -17,6 +17,7 @@ pub use simple::{
     add, gelu, gelu_tanh, mul, positions, quick_gelu, recur, relu, rms_norm, rope, scale, silu,
 };
 
+use glassformer_graph::MASKED;
 use wide::{f32x4, u32x4};
 
 /// Whose order f32 operations have, where two ways give other last digits.
@@ -46,12 +47,17 @@ impl Order {
         }
     }
 
-    /// Replaces the scores of each row, `[rows, width]`, by `exp(x) / Σ exp(x)`.
+    /// Replaces the scores of each row, `[rows, width]`, by `exp(x) / Σ exp(x)`. What is masked at a row's
+    /// end becomes 0, and the others what they are without it.
     pub fn softmax(self, x: &mut [f32], width: usize) {
-        let rows = x.chunks_exact_mut(width.max(1));
-        match self {
-            Self::Own => rows.for_each(simple::softmax_row),
-            Self::Marian => rows.for_each(marian::softmax_row),
+        for row in x.chunks_exact_mut(width.max(1)) {
+            let seen = row.iter().rposition(|&x| x != MASKED).map_or(0, |i| i + 1);
+            let (row, masked) = row.split_at_mut(seen);
+            masked.fill(0.0);
+            match self {
+                Self::Own => simple::softmax_row(row),
+                Self::Marian => marian::softmax_row(row),
+            }
         }
     }
 }

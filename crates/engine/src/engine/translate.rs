@@ -1,29 +1,26 @@
 //! Texts translated by the loaded model, sentence by sentence.
 
-use std::pin::pin;
+use std::collections::VecDeque;
 
-use futures::future::{Either, select};
-use glassformer_graph::Executor;
 use glassformer_tasks::TaskError;
-use glassformer_tasks::translation::{
-    Decoding, Hypothesis, LONGEST_SENTENCE, Search, SearchStep, TranslateSettings, pieces,
-};
+use glassformer_tasks::translation::{LONGEST_SENTENCE, pieces};
 use glassformer_text::{SpecialTokens, Tokenizer};
 use web_time::{Duration, Instant};
 
 use super::{Engine, Result};
-use crate::protocol::{
-    Alternative, Event, TranslateRequest, TranslateToken, Translated, TranslatedSentence,
-};
-use crate::ready::Ready;
+use crate::protocol::{Event, TranslateRequest, Translated, TranslatedSentence};
 use crate::{Cancel, EngineError, yield_now};
+
+mod together;
+
+pub(crate) use together::SIDE_BY_SIDE;
 
 /// How long is computed before waiting messages are looked at.
 const TURN: Duration = Duration::from_millis(8);
 
 impl Engine {
-    /// Translates a text, or one sentence of it; `emit` hears every sentence as soon as it is done, and
-    /// of a lost device (`Moved`).
+    /// Translates a text, or one sentence of it; `emit` hears every sentence as soon as it and those before
+    /// it are done, and of a lost device (`Moved`).
     ///
     /// # Errors
     /// If nothing is loaded, the model does not translate, there is nothing to translate, or a setting
@@ -40,31 +37,38 @@ impl Engine {
         if ready.loaded.translation.is_none() {
             return Err(TaskError::CannotTranslate.into());
         }
+        let most = ready.side_by_side(request)?;
         let tokenizer = ready.loaded.tokenizer.clone();
         let cut = pieces(&request.from, &request.text);
         if !cut.iter().any(|piece| piece.is_sentence) {
             return Err(TaskError::NothingToTranslate.into());
         }
-        let (mut text, mut before, mut index) = (String::new(), String::new(), 0);
-        let (mut words, mut read) = (0, 0);
+        let mut done = Done {
+            text: String::new(),
+            words: 0,
+            total: request.text.len() as u32,
+            emit,
+        };
+        let (mut before, mut index, mut read) = (String::new(), 0, 0);
         let mut turn = Turn {
             cancel,
             began: Instant::now(),
         };
+        // The first is wanted at once; the more are on their way, the more go together.
+        let (mut waiting, mut size) = (VecDeque::new(), 1);
         for piece in cut {
+            let begins = read;
             read += piece.text.len();
             if !piece.is_sentence {
-                text.push_str(piece.text);
                 before.push_str(piece.text);
                 continue;
             }
             turn.pause().await?;
             let ids = tokenizer.encode(piece.text, SpecialTokens::Parse)?;
             let parts = parts(&tokenizer, &ids);
-            let whole = parts.len() == 1;
+            let (count, whole) = (parts.len(), parts.len() == 1);
             for (i, ids) in parts.into_iter().enumerate() {
                 if i > 0 {
-                    text.push(' ');
                     before.push(' ');
                 }
                 let source = if whole {
@@ -77,51 +81,54 @@ impl Engine {
                     before: std::mem::take(&mut before),
                     source,
                     ids,
+                    read: (begins + piece.text.len() * (i + 1) / count) as u32,
                 };
                 index += 1;
                 if request.only.is_some_and(|only| only != part.index) {
+                    done.text.push_str(&part.before);
                     continue;
                 }
-                words += part.source.split_whitespace().count();
-                let sentence = self.sentence(request, part, emit, &mut turn).await?;
-                if let Some(best) = sentence.alternatives.first() {
-                    text.push_str(&best.target);
+                waiting.push_back(part);
+                if waiting.len() == size {
+                    self.sentences(request, &mut waiting, &mut done, &mut turn)
+                        .await?;
+                    size = (2 * size).min(most);
                 }
-                emit(Event::Sentence {
-                    sentence,
-                    done: read as u32,
-                    total: request.text.len() as u32,
-                });
             }
         }
+        self.sentences(request, &mut waiting, &mut done, &mut turn)
+            .await?;
+        done.text.push_str(&before);
         let seconds = start.elapsed().as_secs_f64();
         Ok(Translated {
-            text,
-            words_per_second: words as f64 / seconds.max(1e-9),
+            text: done.text,
+            words_per_second: done.words as f64 / seconds.max(1e-9),
             seconds,
         })
     }
 
-    /// One sentence; after a lost device it is translated elsewhere.
-    async fn sentence(
+    /// The sentences that wait, side by side; after a lost device those that are left are translated
+    /// elsewhere.
+    async fn sentences(
         &mut self,
         request: &TranslateRequest,
-        part: Part,
-        emit: &mut dyn FnMut(Event),
+        waiting: &mut VecDeque<Part>,
+        done: &mut Done<'_>,
         turn: &mut Turn<'_>,
-    ) -> Result<TranslatedSentence> {
-        loop {
+    ) -> Result<()> {
+        while !waiting.is_empty() {
             let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
-            match ready.sentence(request, &part, turn).await {
+            match ready.sentences(request, waiting, done, turn).await {
                 Err(EngineError::Task(TaskError::Exec(error))) if error.is_of_device() => {
                     let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
                     ready.move_to(place, turn.cancel).await?;
                     let model = ready.info.clone();
-                    emit(Event::Moved { model, notice });
+                    (done.emit)(Event::Moved { model, notice });
                 }
-                sentence => return sentence,
+                sentences => return sentences,
             }
         }
+        Ok(())
     }
 }
 
@@ -132,6 +139,33 @@ struct Part {
     before: String,
     source: String,
     ids: Vec<u32>,
+    /// Bytes of the text up to its end.
+    read: u32,
+}
+
+/// What is translated, and who hears of it.
+struct Done<'e> {
+    text: String,
+    /// Of the source.
+    words: usize,
+    /// Bytes of the text.
+    total: u32,
+    emit: &'e mut dyn FnMut(Event),
+}
+
+impl Done<'_> {
+    fn sentence(&mut self, sentence: TranslatedSentence, read: u32) {
+        self.words += sentence.source.split_whitespace().count();
+        self.text.push_str(&sentence.before);
+        if let Some(best) = sentence.alternatives.first() {
+            self.text.push_str(&best.target);
+        }
+        (self.emit)(Event::Sentence {
+            sentence,
+            done: read,
+            total: self.total,
+        });
+    }
 }
 
 /// Lets waiting messages in from time to time.
@@ -147,134 +181,6 @@ impl Turn<'_> {
             self.began = Instant::now();
         }
         self.cancel.check()
-    }
-}
-
-impl Ready {
-    /// Tokens of the likeliest translation of a sentence's tokens, word by word.
-    pub(crate) async fn translation_of(
-        &mut self,
-        ids: &[u32],
-        cancel: &Cancel,
-    ) -> Result<Vec<u32>> {
-        let part = Part {
-            index: 0,
-            before: String::new(),
-            source: String::new(),
-            ids: ids.to_vec(),
-        };
-        let mut turn = Turn {
-            cancel,
-            began: Instant::now(),
-        };
-        let request = TranslateRequest::default();
-        let sentence = self.sentence(&request, &part, &mut turn).await?;
-        let found = sentence.alternatives.into_iter().next();
-        let found = found.ok_or(TaskError::NothingToTranslate)?;
-        Ok(found.tokens.iter().map(|token| token.id).collect())
-    }
-
-    async fn sentence(
-        &mut self,
-        request: &TranslateRequest,
-        part: &Part,
-        turn: &mut Turn<'_>,
-    ) -> Result<TranslatedSentence> {
-        let loaded = &self.loaded;
-        let translation = loaded.translation.as_ref();
-        let translation = translation.ok_or(TaskError::CannotTranslate)?;
-        let mut ids = part.ids.clone();
-        ids.push(translation.rules.end);
-        let settings: &TranslateSettings = &request.settings;
-        let forced = request.forced.as_ref();
-        let prefix = forced.filter(|forced| forced.sentence == part.index);
-        let prefix = prefix.map_or(Vec::new(), |forced| forced.ids.clone());
-        let shortlist = translation
-            .shortlist
-            .as_ref()
-            .filter(|_| settings.shortlist);
-        let mut words = shortlist.map_or(Vec::new(), |list| {
-            list.candidates(&ids, loaded.tokenizer.vocab_size())
-        });
-        if !words.is_empty() {
-            // What is forced is a candidate.
-            let size = loaded.tokenizer.vocab_size();
-            words.extend(prefix.iter().filter(|&&id| (id as usize) < size));
-            words.sort_unstable();
-            words.dedup();
-        }
-        let candidates = words.len() as u32;
-        let rules = translation.rules.clone();
-        let decoding = Decoding::new(&loaded.model, rules, words, settings.alignment)?;
-        let exec = self.exec.as_mut();
-        let mut search = Search::start(exec, decoding, settings.clone(), ids.clone(), prefix)?;
-        let done = run(&mut search, exec, turn).await;
-        search.close(exec);
-        done?;
-
-        let tokenizer = &loaded.tokenizer;
-        let token = |id: u32, log_prob: Option<f64>| TranslateToken {
-            id,
-            text: tokenizer.token_text(id),
-            log_prob,
-        };
-        let found = search.hypotheses().into_iter();
-        let tree = if request.trace {
-            search.nodes().to_vec()
-        } else {
-            Vec::new()
-        };
-        Ok(TranslatedSentence {
-            index: part.index,
-            before: part.before.clone(),
-            source: part.source.clone(),
-            tokens: ids.iter().map(|&id| token(id, None)).collect(),
-            candidates,
-            alternatives: found
-                .map(|found| alternative(tokenizer, found, token))
-                .collect(),
-            texts: tree
-                .iter()
-                .map(|node| tokenizer.token_text(node.id))
-                .collect(),
-            tree,
-        })
-    }
-}
-
-async fn run(search: &mut Search, exec: &mut dyn Executor, turn: &mut Turn<'_>) -> Result<()> {
-    let mut stopped = pin!(turn.cancel.cancelled());
-    loop {
-        // A slow device is not waited for.
-        match select(pin!(search.step(exec)), &mut stopped).await {
-            Either::Left((step, _)) => {
-                if step? == SearchStep::Done {
-                    return Ok(());
-                }
-            }
-            Either::Right(_) => return Err(EngineError::Cancelled),
-        }
-        turn.pause().await?;
-    }
-}
-
-fn alternative(
-    tokenizer: &Tokenizer,
-    found: Hypothesis,
-    token: impl Fn(u32, Option<f64>) -> TranslateToken,
-) -> Alternative {
-    let ids: Vec<u32> = found.words.iter().map(|word| word.id).collect();
-    let words = found.words.iter();
-    Alternative {
-        target: tokenizer.decode(&ids),
-        score: found.score,
-        normalised: found.normalised,
-        ended: found.ended,
-        tokens: words
-            .map(|word| token(word.id, Some(word.log_prob)))
-            .collect(),
-        alignment: found.alignment,
-        node: found.node as u32,
     }
 }
 

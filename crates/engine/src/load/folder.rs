@@ -27,7 +27,9 @@ pub(super) struct Torch {
 impl Files {
     /// What keeps a folder from being a model, if anything does.
     pub(super) fn folder_problem(&self) -> Option<&'static str> {
-        if self.find("config.json").is_none() {
+        if self.find("config.json").is_none() && self.has_spm() {
+            Some("The model is missing: open the .bin file together with the .spm file.")
+        } else if self.find("config.json").is_none() {
             Some(
                 "This is no model: open a .gguf file, or a folder with config.json, tokenizer.json \
                  and .safetensors files.",
@@ -102,6 +104,22 @@ impl Files {
             .some(reader, "tokenizer_config.json", MAX_CONFIG)
             .await?;
         Ok(Tokenizer::from_json(&tokenizer, settings.as_deref())?)
+    }
+
+    /// What cuts translations, if MarianMT's files say it: the pieces of the target language.
+    pub(super) async fn tokenizer_of_target(
+        &self,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Tokenizer>> {
+        let (Some(_), Some(vocabulary)) = (self.marian_vocabulary(), self.find("vocab.json"))
+        else {
+            return Ok(None);
+        };
+        let Some(target) = self.some(reader, "target.spm", MAX_TOKENIZER).await? else {
+            return Ok(None);
+        };
+        let vocabulary = reader.whole(vocabulary, MAX_TOKENIZER).await?;
+        Ok(Some(Tokenizer::from_marian(&target, &vocabulary)?))
     }
 
     /// Checks that tokenizer and model belong together.

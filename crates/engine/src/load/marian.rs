@@ -48,8 +48,13 @@ impl Files {
         found.next()
     }
 
+    /// Whether a SentencePiece model is among them.
+    pub(super) fn has_spm(&self) -> bool {
+        self.ending(".spm", |_| true).is_some()
+    }
+
     pub(super) fn check_marian(&self) -> Result<()> {
-        if self.ending(".spm", |_| true).is_some() {
+        if self.has_spm() {
             return Ok(());
         }
         let problem = "The vocabulary is missing: open the .spm file together with the .bin file.";
@@ -106,6 +111,7 @@ impl Files {
             blueprint,
             model,
             tokenizer,
+            written: None,
             tensors: header.tensors,
             name: None,
             shortlist,

@@ -171,6 +171,7 @@ impl ModelSink for GgufSink<'_> {
             blueprint,
             model,
             tokenizer,
+            written: None,
             tensors: header.tensors,
             name: header.metadata.str("general.name").map(Into::into),
             shortlist: None,

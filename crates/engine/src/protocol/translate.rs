@@ -19,6 +19,9 @@ pub struct TranslateRequest {
     pub trace: bool,
     /// The one sentence that is wanted, from 0; the others are left out.
     pub only: Option<u32>,
+    /// Most sentences that are translated side by side, 1 to 32; without, as many as the backend gains
+    /// from. They say the same either way.
+    pub together: Option<u32>,
 }
 
 /// Where a translation leaves the way the search would go by itself.

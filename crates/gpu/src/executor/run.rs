@@ -1,6 +1,6 @@
 //! One run: encoded, submitted, and what is looked at kept and read.
 
-use glassformer_graph::{Bindings, ExecError, Graph, NodeId, Op, Run, TapPolicy, Tensor};
+use glassformer_graph::{Bindings, ExecError, Graph, NodeId, Op, Run, Sources, TapPolicy, Tensor};
 use wgpu::{BufferUsages, CommandEncoder, ComputePassDescriptor};
 
 use super::{GpuExecutor, PlanKey, Result, no_model};
@@ -28,9 +28,9 @@ impl GpuExecutor {
             .get_mut(&id)
             .ok_or_else(|| ExecError::unknown_session(id))?;
         let mut anew = session.reserve(gpu, bindings.kv_len)?;
-        if graph.stores() {
-            anew |= session.reserve_source(gpu, bindings.source_len)?;
-            session.source_len = bindings.source_len;
+        if let Some(lengths) = graph.lengths_of_sources() {
+            let lengths = graph.input(run, lengths)?;
+            anew |= session.read_sources(gpu, Sources::read(lengths, bindings.source_len))?;
         }
         if anew {
             self.plans.values_mut().for_each(|plan| plan.forget(id));

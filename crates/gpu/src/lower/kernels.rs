@@ -285,11 +285,8 @@ impl Lowering<'_> {
 /// Rows of a value `[batch, q_len or rows, .., width]` at each position, or of a value
 /// `[batch, .., width]` in each sequence.
 fn rows_per_position(shape: &Shape) -> Result<usize> {
-    // A source is one sequence.
-    let rest = match shape.leading() {
-        [Dim::Symbol(Symbol::Batch), rest @ ..] => rest,
-        [Dim::Fixed(1), rest @ ..] if rest.first() == Some(&Symbol::SourceLen.into()) => rest,
-        _ => return Err(unsupported("a product of something else than positions")),
+    let [Dim::Symbol(Symbol::Batch), rest @ ..] = shape.leading() else {
+        return Err(unsupported("a product of something else than positions"));
     };
     let rest = match rows_of(shape) {
         RowsOf::Sequences => rest,

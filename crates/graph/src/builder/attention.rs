@@ -1,6 +1,6 @@
 //! Attention in its three steps.
 
-use super::{Builder, Result, shares};
+use super::{Builder, Result};
 use crate::{Dim, GraphError, Mask, NodeId, Op, Shape, Symbol};
 
 impl Builder {
@@ -31,13 +31,19 @@ impl Builder {
         bias: Option<NodeId>,
         scale: f32,
     ) -> Result<NodeId> {
-        let shape = self.shape(lengths);
-        if shape.0 != [Dim::from(Symbol::Batch)] {
-            let reason = format!("the lengths of its sequences are {shape}, not [batch]");
-            return Err(self.misfit(name, reason));
-        }
+        self.lengths(name, lengths)?;
         let lengths = Some(lengths);
         self.scores(name, [query, key], lengths, bias, (scale, Mask::Lengths))
+    }
+
+    /// Checks what says how many positions each sequence has.
+    pub(super) fn lengths(&self, name: &str, lengths: NodeId) -> Result<()> {
+        let shape = self.shape(lengths);
+        if shape.0 == [Dim::from(Symbol::Batch)] {
+            return Ok(());
+        }
+        let reason = format!("the lengths of its sequences are {shape}, not [batch]");
+        Err(self.misfit(name, reason))
     }
 
     fn scores(
@@ -51,6 +57,11 @@ impl Builder {
         if mask == Mask::Window(0) {
             return Err(GraphError::EmptyWindow(name.into()));
         }
+        let of_source = matches!(self.nodes[key.0].op, Op::Recall { .. });
+        if of_source != (mask == Mask::Source) {
+            let reason = format!("{mask:?} does not fit its keys");
+            return Err(self.misfit(name, reason));
+        }
         let (q, k) = (self.shape(query), self.shape(key));
         let (
             [batch, q_len, Dim::Fixed(heads), q_dim],
@@ -60,7 +71,7 @@ impl Builder {
             return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
         };
         let shared = *kv_heads > 0 && heads % kv_heads == 0;
-        if !shares(batch, k_batch) || q_dim != k_dim || !shared {
+        if batch != k_batch || q_dim != k_dim || !shared {
             return Err(self.misfit(name, format!("queries {q} cannot read keys {k}")));
         }
         let shape = Shape(vec![*batch, Dim::Fixed(*heads), *q_len, *kv_len]);
@@ -93,7 +104,7 @@ impl Builder {
         let (p, v) = (self.shape(probs), self.shape(value));
         let fits = match (p.0.as_slice(), v.0.as_slice()) {
             ([b, Dim::Fixed(h), q, kv], [vb, v_len, Dim::Fixed(vh), d])
-                if shares(b, vb) && kv == v_len && *vh > 0 && h % vh == 0 =>
+                if b == vb && kv == v_len && *vh > 0 && h % vh == 0 =>
             {
                 Some(Shape(vec![*b, *q, Dim::Fixed(*h), *d]))
             }

@@ -62,14 +62,8 @@ impl Builder {
         if [batch, position] != run {
             return Err(self.misfit(name, format!("{shape} is no sequence")));
         }
-        if let Some(lengths) = lengths
-            && self.shape(lengths).0 != run[..1]
-        {
-            let reason = format!(
-                "the lengths of its sequences are {}, not [batch]",
-                self.shape(lengths)
-            );
-            return Err(self.misfit(name, reason));
+        if let Some(lengths) = lengths {
+            self.lengths(name, lengths)?;
         }
         let mut inputs = vec![x];
         inputs.extend(lengths);

@@ -1,7 +1,8 @@
 //! The graphs of a translation model.
 //!
-//! - `encode`: `ids [1, source_len]` → the encoder's states `[1, source_len, hidden]`; keys and values
-//!   of each cross-attention are left in the session, for all beams.
+//! - `encode`: `ids [batch, source_len]`, of which `lengths [batch]` are no padding → the encoder's states
+//!   `[batch, source_len, hidden]`; keys and values of each cross-attention are left in the session, for
+//!   all beams that go on from their sentence.
 //! - `decode`: `ids [batch, q_len]` continue the beams, `rows [rows]` say of which of them logits are
 //!   wanted → `[batch, rows, vocab]`.
 //! - `decode_listed`, of the student: the same of chosen words, `words [candidates]` →
@@ -10,7 +11,7 @@
 use std::collections::HashMap;
 
 use glassformer_graph::{
-    Binary, Builder, Dim, GraphError, Mask, Model, NodeId, Role, Stack, StateId, StateKind, Symbol,
+    Binary, Builder, GraphError, Mask, Model, NodeId, Role, Stack, StateId, StateKind, Symbol,
     TableId, Unary, WeightId,
 };
 
@@ -76,7 +77,18 @@ struct Attention {
     stack: Stack,
     layer: usize,
     heads: usize,
-    mask: Mask,
+    seen: Seen,
+}
+
+/// Whom its queries see.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// Their own sequence, of these lengths.
+    Padded(NodeId),
+    /// What was written.
+    Written,
+    /// The source.
+    Source,
 }
 
 impl Marian<'_> {
@@ -86,8 +98,8 @@ impl Marian<'_> {
             self.config.heads[0],
             self.config.inner[0],
         );
-        let ids = [Dim::Fixed(1), Symbol::SourceLen.into()];
-        let ids = self.b.input("ids", &ids)?;
+        let ids = self.b.input("ids", &[Symbol::Batch, Symbol::SourceLen])?;
+        let lengths = self.b.input("lengths", &[Symbol::Batch])?;
         let mut x = self.embed(ids)?;
         x = self.b.positions("encoder_embedded", x, self.positions)?;
         self.residual(Stack::Encoder, 0, x);
@@ -98,7 +110,7 @@ impl Marian<'_> {
                 stack: Stack::Encoder,
                 layer,
                 heads,
-                mask: Mask::Full,
+                seen: Seen::Padded(lengths),
             };
             let at = self.names.attention(place, layer);
             let [key, value] = self.keys_values(&at, x, heads)?;
@@ -114,7 +126,7 @@ impl Marian<'_> {
             for (node, part) in both.into_iter().zip(["keys", "values"]) {
                 let state = self.source_state(&at, part);
                 let name = self.names.node(&at, part);
-                outputs.push(self.b.store(&name, node, state)?);
+                outputs.push(self.b.store(&name, node, lengths, state)?);
             }
         }
         outputs.truncate(1);
@@ -150,7 +162,7 @@ impl Marian<'_> {
                 stack: Stack::Cross,
                 layer,
                 heads,
-                mask: Mask::Full,
+                seen: Seen::Source,
             };
             x = self.attention(&attention, x, [keys?, values?])?;
             x = self.feed_forward(Place::Decoder, layer, inner, x)?;
@@ -221,7 +233,7 @@ impl Marian<'_> {
             stack: Stack::Decoder,
             layer,
             heads,
-            mask: Mask::Causal,
+            seen: Seen::Written,
         };
         self.attention(&attention, x, both)
     }
@@ -250,7 +262,7 @@ impl Marian<'_> {
             stack,
             layer,
             heads,
-            mask,
+            seen,
         } = attention;
         let hidden = self.config.hidden;
         let at = self.names.attention(place, layer);
@@ -265,12 +277,16 @@ impl Marian<'_> {
         let query = self.linear(&q_name, x, &query, [hidden, hidden])?;
         let query = self.b.split(&q_heads, query, heads)?;
         let scale = 1.0 / ((hidden / heads) as f32).sqrt();
-        let scores = self
-            .b
-            .attention_scores(&scores, query, key, None, scale, mask)?;
-        let probs = self.b.softmax(&probs, scores)?;
-        let context = self.b.attention_context(&context, probs, value)?;
         let b = &mut self.b;
+        let scores = match seen {
+            Seen::Padded(lengths) => {
+                b.padded_attention_scores(&scores, query, key, lengths, None, scale)
+            }
+            Seen::Written => b.attention_scores(&scores, query, key, None, scale, Mask::Causal),
+            Seen::Source => b.attention_scores(&scores, query, key, None, scale, Mask::Source),
+        }?;
+        let probs = b.softmax(&probs, scores)?;
+        let context = b.attention_context(&context, probs, value)?;
         b.set_role(query, Role::Query { stack, layer });
         b.set_role(key, Role::Key { stack, layer });
         b.set_role(value, Role::Value { stack, layer });

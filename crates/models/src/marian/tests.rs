@@ -115,7 +115,7 @@ fn graphs_have_what_views_look_for() {
     };
     assert_eq!(
         shape(encode, probs(Stack::Encoder, 1)),
-        "[1, 2, source_len, source_len]"
+        "[batch, 2, source_len, source_len]"
     );
     assert_eq!(
         shape(decode, probs(Stack::Cross, 0)),

@@ -124,7 +124,7 @@ pub async fn recurrent(on: On, extent: Extent) -> Report {
 /// Heads of queries, of keys and values, and their width.
 type Heads = [usize; 3];
 
-/// A source whose keys and values are stored, one of them by a product that nothing else reads; then
+/// Sources whose keys and values are stored, one of them by a product that nothing else reads; then
 /// what attends to it and to itself.
 fn translator([heads, kv_heads, width]: Heads, encoding: Encoding) -> Made {
     let (hidden, kv) = (heads * width, kv_heads * width);
@@ -140,7 +140,8 @@ fn translator([heads, kv_heads, width]: Heads, encoding: Encoding) -> Made {
     let x = b.positions("placed", x, places).unwrap();
     let own = net.linear("own", x, [hidden, hidden], encoding, true);
     let own = net.builder.split("own heads", own, heads).unwrap();
-    let read = attend(&mut net, "own", [own, own, own], width, Mask::Full);
+    let read = attend(&mut net, "own", [own, own, own], width, Mask::Lengths);
+    let lengths = net.lengths();
     let vectors = [0; 2].map(|_| net.vector(hidden, Encoding::F32));
     let read = net.builder.layer_norm("read", read, vectors, 1e-5).unwrap();
     let mut stored = Vec::new();
@@ -153,7 +154,9 @@ fn translator([heads, kv_heads, width]: Heads, encoding: Encoding) -> Made {
             i == 0,
         );
         let split = net.builder.split(&format!("{name}, split"), flat, kv_heads);
-        stored.push(net.builder.store(name, split.unwrap(), states[i]).unwrap());
+        let split = split.unwrap();
+        let store = net.builder.store(name, split, lengths, states[i]);
+        stored.push(store.unwrap());
     }
     net.entry("encode", &[read]);
 
@@ -173,7 +176,13 @@ fn translator([heads, kv_heads, width]: Heads, encoding: Encoding) -> Made {
     let again = net.builder.split("itself, split", itself, heads).unwrap();
     let [keys, values] = [("keys", states[0]), ("values", states[1])]
         .map(|(name, s)| net.builder.recall(name, s).unwrap());
-    let cross = attend(&mut net, "source", [again, keys, values], width, Mask::Full);
+    let cross = attend(
+        &mut net,
+        "source",
+        [again, keys, values],
+        width,
+        Mask::Source,
+    );
     let fed = net.linear("fed", cross, [hidden + 3, hidden], encoding, true);
     let active = net.builder.unary("active", fed, Unary::Silu).unwrap();
     let last = net.builder.select_rows("last", active, rows).unwrap();
@@ -184,14 +193,19 @@ fn translator([heads, kv_heads, width]: Heads, encoding: Encoding) -> Made {
 fn attend(net: &mut Net, name: &str, [q, k, v]: [NodeId; 3], width: usize, mask: Mask) -> NodeId {
     let name = |what: &str| format!("{what} of {name}");
     let scale = 1.0 / (width as f32).sqrt();
+    let lengths = (mask == Mask::Lengths).then(|| net.lengths());
     let b = &mut net.builder;
-    let scores = b.attention_scores(&name("scores"), q, k, None, scale, mask);
+    let scores = match lengths {
+        Some(lengths) => b.padded_attention_scores(&name("scores"), q, k, lengths, None, scale),
+        None => b.attention_scores(&name("scores"), q, k, None, scale, mask),
+    };
     let probs = b.softmax(&name("probs"), scores.unwrap()).unwrap();
     let context = b.attention_context(&name("context"), probs, v).unwrap();
     b.join(&name("joined"), context).unwrap()
 }
 
-/// A source that grows, and beams that attend to it, copied, chosen and cut back.
+/// Sources that grow, one and several of different lengths, and beams that attend to them, copied, chosen
+/// and cut back.
 pub async fn sources(on: On, extent: Extent) -> Report {
     let all: &[(Heads, Encoding)] = &[
         ([2, 1, 32], Encoding::I8),
@@ -221,22 +235,26 @@ pub async fn sources(on: On, extent: Extent) -> Report {
             .check(appended == 1, || format!("{name}: {shaders:?}"));
         let nodes = pair.nodes();
         let read = pair.nodes_of("encode");
-        let mut open = pair.open(1);
-        let lengths: &[usize] = match extent {
-            Extent::All => &[1, 5, 3, 65, 200],
-            Extent::Some => &[5],
+        let all: &[(usize, usize)] = match extent {
+            Extent::All => &[(1, 1), (1, 5), (3, 5), (3, 3), (1, 3), (2, 65), (1, 200)],
+            Extent::Some => &[(1, 5), (3, 5)],
         };
-        for &len in lengths {
-            let ids = random.ids(len);
-            let inputs: [Input<'_>; 1] = [input("ids", &ids)];
+        for &(count, len) in all {
+            let mut open = pair.open(count);
+            let ids = random.ids(count * len);
+            // The last is whole; others may be shorter.
+            let mut lengths: Vec<u32> = (1..count).map(|_| 1 + random.below(len) as u32).collect();
+            lengths.push(len as u32);
+            let inputs: [Input<'_>; 2] = [input("ids", &ids), input("lengths", &lengths)];
             for taps in [&read[..], &[]] {
-                let at = format!("{len} of the source");
+                let at = format!("{lengths:?} of sources");
                 pair.compare(open, "encode", &inputs, taps, &at).await;
             }
             for (q_len, taps) in [(3, &nodes[..]), (1, &[]), (6, &[])] {
                 pair.run(open, q_len, &[0, q_len as u32 - 1], taps).await;
             }
-            for from in [&[0, 0, 0][..], &[2, 1, 0, 0, 1], &[0, 4]] {
+            let last = count as u32 - 1;
+            for from in [&[0, last, last][..], &[2, 1, 0, 0, 1], &[0, 4]] {
                 pair.reorder(&mut open, from);
                 for taps in [&nodes[..], &[]] {
                     pair.run(open, 1, &[0], taps).await;
@@ -247,8 +265,15 @@ pub async fn sources(on: On, extent: Extent) -> Report {
             pair.run(open, 2, &[1], &nodes).await;
             pair.run(copy, 1, &[0], &nodes).await;
             pair.close(copy);
-            pair.reorder(&mut open, &[1]);
+            // Others in their place.
+            let ids = random.ids(2 * len);
+            let lengths = [len as u32, 1];
+            let inputs: [Input<'_>; 2] = [input("ids", &ids), input("lengths", &lengths)];
             pair.truncate(open, 0);
+            pair.compare(open, "encode", &inputs, &[], "other sources")
+                .await;
+            pair.run(open, 1, &[0], &nodes).await;
+            pair.close(open);
         }
         report.add(pair.report);
     }

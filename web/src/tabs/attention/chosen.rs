@@ -87,6 +87,7 @@ pub fn drawn(
         tokens: Arc::clone(&chosen.shown.labels),
         maps: chosen.maps.iter().map(|(_, map)| Arc::clone(map)).collect(),
         causal: chosen.shown.summary.shape.causal,
+        readers: readers(chosen),
         cursor,
         room,
     };
@@ -95,6 +96,13 @@ pub fn drawn(
         (View::Arcs, None) => scene.arcs(),
         (View::Matrix, _) => scene.matrix(),
     }
+}
+
+/// How many tokens read, where the others are only read.
+fn readers(chosen: &Chosen) -> Option<usize> {
+    let summary = &chosen.shown.summary;
+    let readers = summary.second.map(|second| second as usize);
+    readers.filter(|_| summary.to_source)
 }
 
 /// The key a query weighs most.
@@ -268,25 +276,29 @@ pub fn ChosenView(
             return false;
         };
         let (n, causal) = (chosen.shown.n(), chosen.shown.summary.shape.causal);
-        let last = n.saturating_sub(1);
+        // Which tokens read, and which are read.
+        let between = readers(&chosen);
+        let last_from = between.unwrap_or(n).saturating_sub(1);
+        let (first_to, last) = (between.unwrap_or(0), n.saturating_sub(1));
         let matrix = options.get_untracked().view == View::Matrix;
         let seen = chosen.shown.seen.as_ref().filter(|_| !matrix);
         // Pictures show their first place until another is pointed at.
-        let begin = if seen.is_some() { 0 } else { last };
+        let begin = if seen.is_some() { 0 } else { last_from };
         let here = cursor
             .get_untracked()
             .unwrap_or_else(|| (begin, strongest(&chosen, begin)));
         let (mut from, mut to) = here;
         let moved = seen.and_then(|seen| step(seen.grid, key, if shift { to } else { from }));
+        let (less, more) = (to.saturating_sub(1).max(first_to), (to + 1).min(last));
         match (moved, key, matrix) {
             (Some(place), ..) if shift => to = place,
             (Some(place), ..) => (from, to) = (place, strongest(&chosen, place)),
-            (_, "ArrowLeft", true) | (_, "ArrowUp", false) => to = to.saturating_sub(1),
-            (_, "ArrowRight", true) | (_, "ArrowDown", false) => to = (to + 1).min(last),
+            (_, "ArrowLeft", true) | (_, "ArrowUp", false) => to = less,
+            (_, "ArrowRight", true) | (_, "ArrowDown", false) => to = more,
             (_, "ArrowLeft", false) | (_, "ArrowUp", true) => from = from.saturating_sub(1),
-            (_, "ArrowRight", false) | (_, "ArrowDown", true) => from = (from + 1).min(last),
+            (_, "ArrowRight", false) | (_, "ArrowDown", true) => from = (from + 1).min(last_from),
             (_, "Home", _) => from = 0,
-            (_, "End", _) => from = last,
+            (_, "End", _) => from = last_from,
             (_, "Enter" | " ", _) => {
                 keep(here, true);
                 return true;

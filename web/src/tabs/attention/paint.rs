@@ -117,24 +117,30 @@ fn one(context: &CanvasRenderingContext2d, shape: &Shape, palette: Palette) -> R
         Shape::Cells {
             at,
             cell,
+            rows,
+            columns,
             n,
             weights,
             causal,
         } => {
-            let image = image(*n, *n, palette, |i, j| {
+            let weight = |row: usize, column: usize| {
+                let (i, j) = (rows.start + row, columns.start + column);
                 (!causal || j <= i).then(|| weights[i * n + j])
-            })?;
+            };
+            let image = image(rows.len(), columns.len(), palette, weight)?;
             context.set_image_smoothing_enabled(false);
-            let side = cell * *n as f64;
+            let [width, height] = [columns, rows].map(|tokens| cell * tokens.len() as f64);
             context.draw_image_with_html_canvas_element_and_dw_and_dh(
-                &image, at[0], at[1], side, side,
+                &image, at[0], at[1], width, height,
             )?;
             if *cell >= NUMBERED {
                 context.set_font(&format!("11px {FONT}"));
                 context.set_text_align("center");
-                for i in 0..*n {
-                    for j in 0..if *causal { i + 1 } else { *n } {
-                        let weight = weights[i * n + j];
+                for i in 0..rows.len() {
+                    for j in 0..columns.len() {
+                        let Some(weight) = weight(i, j) else {
+                            break;
+                        };
                         context.set_fill_style_str(&palette.css(Paint::OnScale(weight)));
                         let (x, y) = (
                             at[0] + (j as f64 + 0.5) * cell,

@@ -1,6 +1,7 @@
 //! A drawing as a list of shapes: painted on a canvas for the screen, written as SVG for papers.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::colour::{Paint, Palette};
@@ -84,13 +85,17 @@ pub enum Shape {
         /// Read from below to above.
         upright: bool,
     },
-    /// A square of weights, one cell each.
+    /// A rectangle of weights, one cell each.
     Cells {
         /// Left and top.
         at: [f64; 2],
         /// Side of a cell.
         cell: f64,
-        /// Cells of a side.
+        /// The queries it is of.
+        rows: Range<usize>,
+        /// The keys.
+        columns: Range<usize>,
+        /// Tokens in all.
         n: usize,
         /// `[n, n]`.
         weights: Arc<Vec<f32>>,
@@ -121,7 +126,7 @@ impl Shape {
                 let up = if *upright { 200.0 } else { *size };
                 [at[1] - up, at[1] + size / 2.0]
             }
-            Self::Cells { at, cell, n, .. } => [at[1], at[1] + cell * *n as f64],
+            Self::Cells { at, cell, rows, .. } => [at[1], at[1] + cell * rows.len() as f64],
         }
     }
 }
@@ -281,14 +286,19 @@ fn write_shape(
         Shape::Cells {
             at: [x, y],
             cell,
+            rows,
+            columns,
             n,
             weights,
             causal,
         } => {
-            for i in 0..*n {
-                for j in 0..if *causal { i + 1 } else { *n } {
+            for (row, i) in rows.clone().enumerate() {
+                for (column, j) in columns.clone().enumerate() {
+                    if *causal && j > i {
+                        break;
+                    }
                     let weight = weights[i * n + j];
-                    let (left, top) = (x + j as f64 * cell, y + i as f64 * cell);
+                    let (left, top) = (x + column as f64 * cell, y + row as f64 * cell);
                     let fill = palette.css(Paint::Scale(weight));
                     writeln!(
                         svg,
@@ -346,6 +356,8 @@ mod tests {
                 Shape::Cells {
                     at: [0.0, 0.0],
                     cell: 30.0,
+                    rows: 0..2,
+                    columns: 0..2,
                     n: 2,
                     weights: Arc::new(vec![1.0, 0.0, 0.25, 0.75]),
                     causal: true,

@@ -1,5 +1,6 @@
 //! Attention as a drawing: arcs over a line of tokens, two columns for many, or a matrix.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::colour::Paint;
@@ -24,6 +25,8 @@ pub struct Scene {
     pub maps: Vec<Arc<Vec<f32>>>,
     /// Whether a token sees only itself and those before.
     pub causal: bool,
+    /// Of tokens that read and tokens that are only read, how many read; nothing if all do both.
+    pub readers: Option<usize>,
     /// The query that is pointed at, and the key.
     pub cursor: Option<(usize, usize)>,
     /// Width there is.
@@ -50,8 +53,8 @@ pub enum Places {
     /// Tokens below each other in two columns: top of the first, height of each, how many, and
     /// what divides the columns.
     Columns([f64; 2], usize, f64),
-    /// Cells: left and top of the first, side, cells of a side.
-    Matrix([f64; 2], f64, usize),
+    /// Cells: left and top of the first, side, and the queries and keys they are of.
+    Matrix([f64; 2], f64, [Range<usize>; 2]),
     /// A picture's patches, and what is learned above it.
     Patches {
         /// Left, top, width and height of each learned token.
@@ -96,10 +99,11 @@ impl Places {
                 };
                 inside.then_some(side)
             }
-            Self::Matrix([left, top], cell, n) => {
+            Self::Matrix([left, top], cell, [rows, columns]) => {
                 let (i, j) = (((y - top) / cell).floor(), ((x - left) / cell).floor());
-                let inside = i >= 0.0 && j >= 0.0 && (i as usize) < *n && (j as usize) < *n;
-                inside.then_some(Hit::Cell(i as usize, j as usize))
+                let inside = i >= 0.0 && j >= 0.0;
+                let (i, j) = (rows.start + i as usize, columns.start + j as usize);
+                (inside && i < rows.end && j < columns.end).then_some(Hit::Cell(i, j))
             }
             Self::Patches { learned, .. } => {
                 let inside = |[left, top, w, h]: [f64; 4]| {

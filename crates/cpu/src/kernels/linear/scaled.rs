@@ -3,8 +3,9 @@
 //! `fast` gives intgemm's numbers, operation for operation: inputs rounded by the multiplier of the
 //! file and shifted up by 127, integer products, and the shift taken back through the sums of the
 //! rows, in the bias. intgemm adds two neighbouring products in 16 bits, where they stay at the limit if
-//! they are beyond. Sums are exact here, whatever multiplies, and for the few pairs of weights that are
-//! large enough ([`Loud`]) what is beyond the limit is taken off again.
+//! they are beyond. Where the machine's instruction does just that, it is all there is to do. Elsewhere sums
+//! are exact, and for the few pairs of weights that are large enough ([`Loud`]) what is beyond the limit is
+//! taken off again. A machine that multiplies by seven bits only takes an input in two halves.
 
 use bytemuck::cast;
 use wide::{f32x4, i16x8, i32x4, u32x4};
@@ -12,7 +13,7 @@ use wide::{f32x4, i16x8, i32x4, u32x4};
 use super::{add_into, load, rows};
 use crate::kernels::activations::{Activations, Rounded};
 use crate::kernels::lanes;
-use crate::kernels::machine::Machine;
+use crate::kernels::machine::{Machine, Second};
 use crate::packed::{I8Block, LANES, Loud, Scaled};
 
 /// Rows of `x` that are computed together.
@@ -23,9 +24,9 @@ const SHIFT: f32 = 127.0;
 
 /// `x · Wᵀ + b` into `out`, `[n, out]`: with integers if `x` was rounded.
 pub fn linear(weight: &Scaled, bias: Option<&[f32]>, x: &Activations, out: &mut [f32]) {
-    let Rounded { plus, pairs, .. } = &x.rounded;
+    let Rounded { shifted, pairs, .. } = &x.rounded;
     match (weight.rounding, x.machine) {
-        (Some(rounding), Some(machine)) if !plus.is_empty() => {
+        (Some(rounding), Some(machine)) if !shifted.is_empty() => {
             // SAFETY: there is a machine.
             unsafe { by_machine(machine, weight, rounding, bias, x, out) }
         }
@@ -53,17 +54,28 @@ unsafe fn by_machine(
     x: &Activations,
     out: &mut [f32],
 ) {
-    integers(Bytes { machine, x }, weight, rounding, bias, x, out);
+    match machine.second() {
+        Second::Seven => integers(Halves { machine, x }, weight, rounding, bias, x, out),
+        Second::Whole | Second::Saturating => {
+            integers(Shifted { machine, x }, weight, rounding, bias, x, out);
+        }
+    }
 }
 
 /// How `Σ q·a` is computed for four rows of weights and `T` rows of rounded inputs.
 trait Dots {
+    /// Whether the inputs are shifted up by 127.
+    const SHIFTED: bool = false;
+    /// Whether sums of neighbours stay within 16 bits.
+    fn saturates(&self) -> bool {
+        false
+    }
     fn dots<const T: usize>(&self, weights: &[I8Block], first: usize) -> [i32x4; T];
 }
 
 #[inline(always)]
-fn integers(
-    kernel: impl Dots,
+fn integers<K: Dots>(
+    kernel: K,
     weight: &Scaled,
     rounding: f32,
     bias: Option<&[f32]>,
@@ -71,6 +83,9 @@ fn integers(
     out: &mut [f32],
 ) {
     let (n, mut loud) = (x.n, weight.loud.as_slice());
+    if kernel.saturates() {
+        loud = &[];
+    }
     let multiplier = weight.multiplier;
     let scale = f32x4::splat(1.0 / (rounding * multiplier));
     // intgemm's way to write the same with another rounding.
@@ -86,7 +101,10 @@ fn integers(
         }
         let sums = i32x4::new(*sums);
         let base = f32x4::from_i32x4(sums) * back + load(&base);
-        let shift = sums * i32x4::splat(SHIFT as i32);
+        let shift = match K::SHIFTED {
+            true => i32x4::ZERO,
+            false => sums * i32x4::splat(SHIFT as i32),
+        };
         // Most groups have none.
         let of_group = |pair: &&Loud| (pair.row as usize) < first + LANES;
         let (here, later) = loud.split_at(loud.iter().take_while(of_group).count());
@@ -126,28 +144,49 @@ fn beyond(pairs: &[Loud], x: &Activations, t: usize) -> i32x4 {
     i32x4::new(lost)
 }
 
-/// With an instruction that multiplies bytes; see `bytes.rs` on the two halves of the input.
-struct Bytes<'x> {
+/// With an instruction that multiplies bytes by bytes.
+struct Shifted<'x> {
     machine: Machine,
     x: &'x Activations,
 }
 
-impl Dots for Bytes<'_> {
+impl Dots for Shifted<'_> {
+    const SHIFTED: bool = true;
+
+    fn saturates(&self) -> bool {
+        self.machine.second() == Second::Saturating
+    }
+
+    #[inline(always)]
+    fn dots<const T: usize>(&self, weights: &[I8Block], first: usize) -> [i32x4; T] {
+        self.machine
+            .dots::<T>(weights, &self.x.rounded.shifted, first)
+    }
+}
+
+/// With an instruction that multiplies bytes by seven bits; see `bytes.rs` on the two halves of the input.
+struct Halves<'x> {
+    machine: Machine,
+    x: &'x Activations,
+}
+
+impl Dots for Halves<'_> {
     #[inline(always)]
     fn dots<const T: usize>(&self, weights: &[I8Block], first: usize) -> [i32x4; T] {
         let Rounded { plus, minus, .. } = &self.x.rounded;
-        let above = self.half::<T>(weights, plus, first);
+        let above = self.machine.dots::<T>(weights, plus, first);
         if minus.is_empty() {
             return above;
         }
-        let below = self.half::<T>(weights, minus, first);
+        let below = self.machine.dots::<T>(weights, minus, first);
         std::array::from_fn(|t| above[t] - below[t])
     }
 }
 
-impl Bytes<'_> {
+impl Machine {
+    /// `Σ q·x` of four rows of weights and rows `first..first + T` of `x`.
     #[inline(always)]
-    fn half<const T: usize>(&self, weights: &[I8Block], x: &[u32], first: usize) -> [i32x4; T] {
+    fn dots<const T: usize>(self, weights: &[I8Block], x: &[u32], first: usize) -> [i32x4; T] {
         let inputs: [&[u32]; T] = rows(x, weights.len(), first);
         let mut sums = [i32x4::ZERO; T];
         let (fours, rest) = weights.as_chunks::<4>();
@@ -157,7 +196,7 @@ impl Bytes<'_> {
                     continue;
                 };
                 for (block, word) in four.iter().zip(lanes(u32x4::new(*words))) {
-                    sums[t] = self.machine.dot(u32x4::new(block.q), word, sums[t]);
+                    sums[t] = self.dot(u32x4::new(block.q), word, sums[t]);
                 }
             }
         }
@@ -165,7 +204,7 @@ impl Bytes<'_> {
         for (i, block) in rest.iter().enumerate() {
             for t in 0..T {
                 let word = u32x4::splat(inputs[t][done + i]);
-                sums[t] = self.machine.dot(u32x4::new(block.q), word, sums[t]);
+                sums[t] = self.dot(u32x4::new(block.q), word, sums[t]);
             }
         }
         sums

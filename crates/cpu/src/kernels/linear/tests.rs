@@ -228,7 +228,8 @@ fn bytes_with_one_scale_are_multiplied_exactly() {
                 dot as f32 * scale + (sum as f32 * back + bias[row])
             })
             .collect();
-        for machine in [crate::kernels::machine::Machine::detect(), None] {
+        let machine = Machine::detect();
+        for machine in [machine, machine.map(Machine::of_seven_bits), None] {
             let mut rounded = Activations::on(machine);
             rounded.round(&x, cols, rounding);
             assert_eq!(

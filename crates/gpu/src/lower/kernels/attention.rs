@@ -81,7 +81,7 @@ impl Lowering<'_> {
         let kernel = Kernel::new(operation, Variant::default());
         let kernel = self.heads(kernel, attention.query, attention.key);
         let kernel = mask(kernel, attention.mask).with("SCALE", attention.scale);
-        let lengths = attention.lengths.map_or(Place::Vectors, place);
+        let lengths = self.lengths(attention.key, attention.lengths);
         Bound::new()
             .read(at::X, place(attention.query))
             .read(at::SECOND, place(attention.key))
@@ -96,15 +96,24 @@ impl Lowering<'_> {
         matches!(self.uses.graph().node(keys).op, Op::Recall { .. })
     }
 
+    /// How many keys each sequence has, and whose they are: what the shaders read of it, if they do.
+    pub(super) fn lengths(&self, keys: NodeId, given: Option<NodeId>) -> Place {
+        if self.is_of_source(keys) {
+            return Place::Sources;
+        }
+        given.map_or(Place::Vectors, |id| self.place[id.0])
+    }
+
     /// The shaders take a query's position from its place in the run, and as many keys as the
     /// state or the source holds, or as the run where there is neither.
     pub(super) fn check_attention(&self, query: NodeId, keys: NodeId) -> Result<()> {
         let graph = self.uses.graph();
-        let run: [Dim; 2] = if reads_source(graph) {
-            [Dim::Fixed(1), Symbol::SourceLen.into()]
+        let positions = if reads_source(graph) {
+            Symbol::SourceLen
         } else {
-            [Symbol::Batch.into(), Symbol::QueryLen.into()]
+            Symbol::QueryLen
         };
+        let run: [Dim; 2] = [Symbol::Batch, positions].map(Dim::from);
         let of_run = |id: NodeId| self.shape(id).0.starts_with(&run);
         let held = matches!(graph.node(keys).op, Op::Append { .. } | Op::Recall { .. });
         if of_run(query) && (held || (of_run(keys) && !graph.appends())) {
@@ -137,6 +146,7 @@ pub(super) fn mask(kernel: Kernel, mask: Mask) -> Kernel {
     match mask {
         Mask::Full => kernel.count("MASK", 0),
         Mask::Lengths => kernel.count("MASK", 3),
+        Mask::Source => kernel.count("MASK", 4),
         Mask::Causal => kernel.count("MASK", 1),
         Mask::Window(n) => kernel
             .count("MASK", 2)

@@ -87,8 +87,8 @@ impl Lowering<'_> {
                         "BIAS_OF_EACH",
                         bias.is_some_and(|id| self.shape(id) == &node.shape),
                     );
-                let [lengths, bias] = [lengths, bias]
-                    .map(|operand| operand.map_or(Place::Vectors, |id| self.place[id.0]));
+                let lengths = self.lengths(node.inputs[1], lengths);
+                let bias = bias.map_or(Place::Vectors, |id| self.place[id.0]);
                 let groups = [Count::new(&node.shape.0[3..], THREADS), leading(1)];
                 Bound::new()
                     .read(at::X, place(0))
@@ -124,6 +124,7 @@ impl Lowering<'_> {
                     .read(at::X, place(0))
                     .read(at::SECOND, place(1))
                     .write(at::Y, y)
+                    .read(at::LAST, self.lengths(node.inputs[1], None))
                     .dispatch(id, kernel, [Count::fixed(heads * width, THREADS), row])
             }
             Op::Unary(unary) => self.elementwise(id, function(unary), place(0), Place::Vectors),

@@ -28,7 +28,9 @@ impl Lowering<'_> {
             Op::Store { .. } => {
                 let (heads, row) = self.rows_of_heads(id);
                 let all = heads * width;
-                let kernel = Kernel::new("append", Variant::default()).count("WIDTH", all);
+                let kernel = Kernel::new("append", Variant::default())
+                    .count("WIDTH", all)
+                    .flag("WHOLE", true);
                 Bound::new().read(at::X, place(0)).write(at::Y, y).dispatch(
                     id,
                     kernel,

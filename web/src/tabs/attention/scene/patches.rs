@@ -201,6 +201,7 @@ mod tests {
             tokens: Arc::new((0..n).map(|i| format!("t{i}")).collect()),
             maps: vec![Arc::new(map)],
             causal: false,
+            readers: None,
             cursor,
             room: 304.0,
         };

@@ -13,6 +13,7 @@ fn scene(n: usize, cursor: Option<(usize, usize)>) -> Scene {
         tokens: Arc::new(tokens.collect()),
         maps: vec![Arc::new(map)],
         causal: true,
+        readers: None,
         cursor,
         room: 600.0,
     }
@@ -76,12 +77,34 @@ fn places_are_found_again() {
         );
     }
     let drawn = scene(4, None).matrix();
-    let Places::Matrix([left, top], cell, 4) = drawn.places else {
+    let Places::Matrix([left, top], cell, _) = drawn.places else {
         panic!("{:?}", drawn.places);
     };
     let point = (left + 1.5 * cell, top + 3.5 * cell);
     assert_eq!(drawn.places.hit(point.0, point.1), Some(Hit::Cell(3, 1)));
     assert_eq!(drawn.places.hit(0.0, 0.0), None);
+}
+
+#[test]
+fn readers_stand_beside_what_they_read() {
+    // Two tokens read the other three.
+    let mut scene = scene(5, Some((1, 4)));
+    (scene.causal, scene.readers) = (false, Some(2));
+    let drawn = scene.matrix();
+    let Shape::Cells { rows, columns, .. } = &drawn.picture.shapes[0] else {
+        panic!("{:?}", drawn.picture.shapes[0]);
+    };
+    assert_eq!((rows, columns), (&(0..2), &(2..5)));
+    let Places::Matrix([left, top], cell, _) = drawn.places else {
+        panic!("{:?}", drawn.places);
+    };
+    let hit = |column: f64, row: f64| drawn.places.hit(left + column * cell, top + row * cell);
+    assert_eq!(hit(2.5, 1.5), Some(Hit::Cell(1, 4)));
+    assert_eq!((hit(0.5, 2.5), hit(3.5, 0.5)), (None, None));
+    // Six cells with their numbers, and what is pointed at lies in them.
+    let svg = drawn.picture.to_svg("", &|_| String::new());
+    assert_eq!(svg.matches("</title></rect>").count(), 6);
+    assert!((drawn.picture.height - (top + 2.0 * cell + 2.0)).abs() < 1e-9);
 }
 
 #[test]
