@@ -25,7 +25,7 @@ use self::pages::{Contender, Site};
 use self::report::{Comparison, Report};
 use crate::arguments::Arguments;
 use crate::error::{Error, Result, file};
-use crate::step::{run as run_program, step};
+use crate::step::step;
 use crate::workspace::Workspace;
 use crate::{models, site, system};
 
@@ -33,7 +33,7 @@ pub(super) mod pages;
 mod report;
 mod shell;
 
-pub(super) use self::shell::program;
+pub(super) use self::shell::{build as build_shell, program};
 
 /// The default model of the tab, by its id in the manifest.
 const MODEL: &str = "smollm2-135m-instruct";
@@ -156,12 +156,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
     };
     if options.build {
         site::build_page(workspace, &options.site)?;
-        step("Building the shell", || {
-            let build = ["build", "-p", "glassformer-cli", "--profile"];
-            let mut cargo = workspace.cargo(&build);
-            let advice = "The messages above say what to correct.";
-            run_program(cargo.arg(&options.site.profile), advice)
-        })?;
+        build_shell(workspace, &options.site.profile)?;
     }
 
     let load_before = load_average();

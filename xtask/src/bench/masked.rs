@@ -19,7 +19,8 @@ use std::time::Duration;
 use glassformer_tests::browser::{Browser, SOFTWARE_WEBGPU};
 use serde_json::{Value, json};
 
-use super::generate::pages::{self, Site};
+use super::generate::pages::Site;
+use super::generate::{self, pages};
 use super::python;
 use super::spread::Spread;
 use super::times::Times;
@@ -61,8 +62,21 @@ pub fn attention(workspace: &Workspace, words: &[String]) -> Result<()> {
     run(workspace, &masked("attention"), words)
 }
 
+/// How often `mini-clip` finds the names of held-out pictures, by the shell on the CPU.
+fn quality(workspace: &Workspace) -> Result<()> {
+    models::ensure(workspace)?;
+    let shell = generate::build_shell(workspace, "quick")?;
+    let script = workspace.root.join("models/recipes/mini-clip/quality.py");
+    let packages = workspace.cache.join("bench/match/recipe");
+    let arguments = ["--glassformer".as_ref(), shell.as_os_str()];
+    python::run_script(workspace, &script, &packages, &arguments)
+}
+
 /// `cargo xtask bench match`.
 pub fn compare(workspace: &Workspace, words: &[String]) -> Result<()> {
+    if words == ["--quality"] {
+        return quality(workspace);
+    }
     const TEXTS: [&str; 10] = [
         "dog",
         "cat",

@@ -1,4 +1,4 @@
-//! What a script writes for a measurement: models for other engines.
+//! Scripts of measurements: models for other engines, and figures of models.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::error::{Result, file};
 use crate::models;
-use crate::step::{run_logged, step};
+use crate::step::{run, run_logged, step};
 use crate::workspace::Workspace;
 
 /// Runs `export.py` of a folder, with the packages of the `requirements.txt` beside it, and gives the
@@ -30,17 +30,8 @@ pub fn export(
     if std::fs::read_to_string(&done).is_ok_and(|before| before == stamp) {
         return Ok(cases);
     }
+    install(workspace, &wanted, &packages)?;
     let python = models::python()?;
-    step("Fetching the Python packages of the export, once", || {
-        let mut pip = Command::new(python);
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check"])
-            .args(["--upgrade", "--only-binary=:all:", "--target"])
-            .arg(&packages)
-            .arg("--requirement")
-            .arg(&wanted);
-        let advice = "It needs the network and Python's pip (on Debian the package python3-pip).";
-        run_logged(&mut pip, &workspace.cache.join("logs/pip-onnx.log"), advice)
-    })?;
     step("Writing ONNX models, once", || {
         let mut export = Command::new(python);
         export.env("PYTHONPATH", &packages).arg(&script);
@@ -52,4 +43,39 @@ pub fn export(
     })?;
     std::fs::write(&done, &stamp).map_err(file(&done))?;
     Ok(cases)
+}
+
+/// Runs a script with the packages of the `requirements.txt` beside it, which are kept in `packages`;
+/// what it prints is shown.
+pub fn run_script(
+    workspace: &Workspace,
+    script: &Path,
+    packages: &Path,
+    arguments: &[&OsStr],
+) -> Result<()> {
+    let wanted = script.with_file_name("requirements.txt");
+    let read = std::fs::read_to_string(&wanted).map_err(file(&wanted))?;
+    let done = packages.join("installed.txt");
+    if !std::fs::read_to_string(&done).is_ok_and(|before| before == read) {
+        install(workspace, &wanted, packages)?;
+        std::fs::write(&done, &read).map_err(file(&done))?;
+    }
+    let mut command = Command::new(models::python()?);
+    command.env("PYTHONPATH", packages).arg(script);
+    run(command.args(arguments), "The messages above say why.")
+}
+
+/// Puts Python packages into a folder.
+fn install(workspace: &Workspace, wanted: &Path, packages: &Path) -> Result<()> {
+    let python = models::python()?;
+    step("Fetching Python packages, once", || {
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check"])
+            .args(["--upgrade", "--only-binary=:all:", "--target"])
+            .arg(packages)
+            .arg("--requirement")
+            .arg(wanted);
+        let advice = "It needs the network and Python's pip (on Debian the package python3-pip).";
+        run_logged(&mut pip, &workspace.cache.join("logs/pip.log"), advice)
+    })
 }

@@ -21,13 +21,14 @@ use std::time::Duration;
 use glassformer_tests::browser::Browser;
 use serde_json::{Value, json};
 
+use super::generate::build_shell;
 use super::generate::pages::{self, Site, SiteFile};
 use super::gzip;
 use super::spread::Spread;
 use super::times::Times;
 use crate::arguments::Arguments;
 use crate::error::{Error, Result, file};
-use crate::step::{run as run_program, step};
+use crate::step::step;
 use crate::workspace::Workspace;
 use crate::{models, site, system};
 
@@ -69,12 +70,7 @@ pub fn run(workspace: &Workspace, words: &[String]) -> Result<()> {
 
     models::ensure(workspace)?;
     if build {
-        step("Building the shell", || {
-            let build = ["build", "-p", "glassformer-cli", "--profile"];
-            let mut cargo = workspace.cargo(&build);
-            let advice = "The messages above say what to correct.";
-            run_program(cargo.arg(&site.profile), advice)
-        })?;
+        build_shell(workspace, &site.profile)?;
     }
     let shell = step(
         "Translating one by one and side by side in the shell",

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{CONTEXT, MODEL, Workload};
 use crate::error::{Error, Result};
-use crate::step::output;
+use crate::step::{output, run, step};
 use crate::workspace::Workspace;
 
 /// How often each precision is measured.
@@ -29,6 +29,16 @@ pub struct Shell {
 pub fn program(workspace: &Workspace, profile: &str) -> PathBuf {
     let name = format!("glassformer{}", std::env::consts::EXE_SUFFIX);
     workspace.target().join(profile).join(name)
+}
+
+/// Builds it, and says where it is.
+pub fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    step("Building the shell", || {
+        let build = ["build", "-p", "glassformer-cli", "--profile", profile];
+        let advice = "The messages above say what to correct.";
+        run(&mut workspace.cargo(&build), advice)
+    })?;
+    Ok(program(workspace, profile))
 }
 
 /// Runs the shell a few times in each precision, in turns. The times are the engine's own, since
