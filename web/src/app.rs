@@ -80,7 +80,7 @@ fn Panel(tab: &'static Tab, open: Memo<String>) -> impl IntoView {
 fn MissingPart(attempts: RwSignal<u32>) -> impl IntoView {
     view! {
         <div class="starting" role="alert">
-            <p>"This tab could not be loaded; check the network. What you typed elsewhere is kept."</p>
+            <p>"This tab could not be loaded; check the network and try again, or reload the page if it was renewed."</p>
             <button type="button" class="button" on:click=move |_| attempts.update(|n| *n += 1)>
                 "Try again"
             </button>

@@ -102,7 +102,9 @@ pub async fn classify(args: &Classify) -> Result {
     }
     let mut engine = model::load(&args.common, "classify").await?;
     let picture = seen(&engine, &args.image)?;
-    let labels = engine.classify(&picture, &Cancel::default()).await?;
+    let labels = engine
+        .classify(&picture, &mut |_| {}, &Cancel::default())
+        .await?;
     let labels = labels.into_iter().take(args.top);
     if args.common.json {
         let labels = labels.map(|(label, score)| json!({"label": label, "score": score}));

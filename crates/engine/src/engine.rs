@@ -226,7 +226,7 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<GenerateStats> {
         let start = Instant::now();
-        let ids = self.encode(prompt).await?;
+        let ids = cancel.until(self.encode(prompt)).await?;
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
         let mut generation = ready.start(ids.clone(), branch.clone(), settings.clone())?;
         let loaded = &ready.loaded;

@@ -45,7 +45,9 @@ pub enum EngineError {
         reason: String,
     },
     /// A part of the program is fetched when it is first needed, and did not come.
-    #[error("A part of the program did not arrive; check the network and try again.")]
+    #[error(
+        "A part of the program did not arrive; check the network and try again, or reload the page if it was renewed."
+    )]
     MissingPart,
     /// There is no GPU that can be used.
     #[error("{0}")]

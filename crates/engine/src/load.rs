@@ -192,12 +192,16 @@ impl Files {
             notice: None,
         };
         if let Some(file) = self.marian() {
-            let read = student(self, file, exec, context, reader).await?;
+            let read = student(self, file, exec, context, reader);
+            let read = cancel.until(read).await?;
             return read.await;
         }
         match self.gguf() {
             Some(file) => load_gguf(file, exec, context, reader).await,
-            None => folder(self, exec, context, reader).await?.await,
+            None => {
+                let read = folder(self, exec, context, reader);
+                cancel.until(read).await?.await
+            }
         }
     }
 
@@ -465,7 +469,7 @@ impl Reader<'_> {
         (self.progress)(self.done, self.total, stream.origin());
         while let Some(chunk) = stream.next().await? {
             file.push(&chunk, sink)?;
-            sink.settle().await?;
+            sink.settle(self.cancel).await?;
             self.done += chunk.len() as u64;
             self.pause(stream.as_ref()).await?;
         }

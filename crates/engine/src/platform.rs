@@ -2,9 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures::channel::oneshot;
+use futures::future::{Either, select};
 
 use crate::EngineError;
 
@@ -52,6 +54,20 @@ impl Cancel {
         });
         // The sender is dropped unsent only together with the flag.
         let _ = receiver.await;
+    }
+
+    /// What `work` gives, unless this is set first.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`EngineError::Cancelled`].
+    pub async fn until<T>(
+        &self,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        match select(pin!(work), pin!(self.cancelled())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => Err(EngineError::Cancelled),
+        }
     }
 
     /// Whether it is set.

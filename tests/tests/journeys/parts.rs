@@ -36,14 +36,15 @@ fn a_text_is_written_without_the_parts_of_other_tabs() {
     };
     journey.run_to_the_end();
     assert_eq!(journey.tokens().len(), 3);
-    assert_eq!(journey.parts(), Vec::<String>::new());
+    // The prompt is put into the model's chat template.
+    assert_eq!(journey.parts(), ["split_chat.wasm"]);
 
     journey.page.click("tab-translate").unwrap();
     journey.wait(
         "document.querySelector('[data-testid=translate-input]')",
         SHORT,
     );
-    assert_eq!(journey.parts(), ["split_translate.wasm"]);
+    assert_eq!(journey.parts(), ["split_chat.wasm", "split_translate.wasm"]);
     journey.expect_quiet();
 }
 

@@ -118,9 +118,14 @@ impl Texts {
     fn start_picture(self) {
         spawn_local(async move {
             let desk = self.desk();
-            let file = match sight::picked(desk, self.own.get_untracked()).await {
+            let fetching = self.first.wait();
+            let picked = sight::picked(desk, self.own.get_untracked()).await;
+            if !self.first.still_waits(fetching) {
+                return;
+            }
+            let file = match picked {
                 Ok(file) => file,
-                Err(problem) => return desk.problem.set(Some(problem)),
+                Err(problem) => return self.first.fail(problem),
             };
             self.second.clear();
             if let Some(shown) = self.first.start(Subject::Picture(file)).await {

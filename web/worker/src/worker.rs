@@ -234,7 +234,7 @@ impl Worker {
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
                 let result = parts::fill_mask(&mut self.engine, &request, &mut emit, &cancel);
-                let result = result.await?.await?;
+                let result = cancel.until(result).await?.await?;
                 post(id, Event::Masked { result });
                 Ok(())
             }
@@ -243,7 +243,7 @@ impl Worker {
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
                 let result = parts::translate(&mut self.engine, &request, &mut emit, &cancel);
-                let result = result.await?.await?;
+                let result = cancel.until(result).await?.await?;
                 post(id, Event::Translated { result });
                 Ok(())
             }
@@ -289,7 +289,7 @@ impl Worker {
                     second: pair.as_deref(),
                 };
                 let summary = parts::attend(&mut self.engine, of, &mut emit, &cancel);
-                let summary = summary.await?.await?;
+                let summary = cancel.until(summary).await?.await?;
                 post(id, Event::Attended { summary });
                 Ok(())
             }
@@ -303,19 +303,19 @@ impl Worker {
                         reason: "it did not come with the request".into(),
                     });
                 };
-                let seen = parts::see_picture(file, &preprocessing).await?.await?;
+                let seen = parts::see_picture(file, &preprocessing);
+                let seen = cancel.until(seen).await?.await?;
                 let mut emit = |event| post(id, event);
                 let summary =
                     parts::attend_picture(&mut self.engine, id, &seen, &mut emit, &cancel);
-                let summary = summary.await?.await?;
+                let summary = cancel.until(summary).await?.await?;
                 post(id, Event::Attended { summary });
                 Ok(())
             }
             Request::AttentionMap { run, of } => {
                 cancel.check()?;
-                let map = parts::attention_map(&mut self.engine, run, of)
-                    .await?
-                    .await?;
+                let map = parts::attention_map(&mut self.engine, run, of);
+                let map = cancel.until(map).await?.await?;
                 let weights = bytes(&map);
                 post(id, Event::AttentionMap { weights });
                 Ok(())
@@ -328,9 +328,8 @@ impl Worker {
             } => {
                 cancel.check()?;
                 let at = [layer, head, from];
-                let focus = parts::attention_focus(&mut self.engine, run, at)
-                    .await?
-                    .await?;
+                let focus = parts::attention_focus(&mut self.engine, run, at);
+                let focus = cancel.until(focus).await?.await?;
                 let numbers = (&focus).into();
                 post(id, Event::AttentionFocus { numbers });
                 Ok(())
@@ -344,7 +343,7 @@ impl Worker {
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
                 let read = parts::read_texts(&mut self.engine, &texts, &mut emit, &cancel);
-                let read = read.await?.await?;
+                let read = cancel.until(read).await?.await?;
                 post(id, Event::TextsRead { read });
                 Ok(())
             }
@@ -353,7 +352,7 @@ impl Worker {
                 self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
                 let why = parts::explain(&mut self.engine, &request, &mut emit, &cancel);
-                let why = why.await?.await?;
+                let why = cancel.until(why).await?.await?;
                 post(id, Event::Explained { why });
                 Ok(())
             }
@@ -379,7 +378,9 @@ impl Worker {
             let (mut indices, mut pictures) = (Vec::new(), Vec::new());
             for (index, file) in (at..).zip(some) {
                 cancel.check()?;
-                let seen = parts::see_picture(file, &preprocessing).await?;
+                let seen = cancel
+                    .until(parts::see_picture(file, &preprocessing))
+                    .await?;
                 match seen.await {
                     Ok(seen) => {
                         indices.push(index);
@@ -394,7 +395,7 @@ impl Worker {
             at += some.len() as u32;
             let mut emit = |event| post(id, event);
             let embeddings = parts::see(&mut self.engine, &pictures, &mut emit, cancel);
-            let embeddings = embeddings.await?.await?;
+            let embeddings = cancel.until(embeddings).await?.await?;
             for ((index, seen), embedding) in indices.into_iter().zip(pictures).zip(embeddings) {
                 let picture = SeenPicture {
                     embedding,

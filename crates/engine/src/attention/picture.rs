@@ -49,7 +49,7 @@ impl Engine {
     ) -> Result<AttentionSummary> {
         let start = Instant::now();
         let preprocessing = self.preprocessing()?;
-        let labels = match self.classify(picture, cancel).await {
+        let labels = match self.classify(picture, emit, cancel).await {
             Ok(mut labels) => {
                 labels.truncate(MOST_LABELS);
                 labels

@@ -79,9 +79,14 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::see`], or if the model has no names.
-    pub async fn classify(&mut self, picture: &Seen, cancel: &Cancel) -> Result<Vec<Label>> {
+    pub async fn classify(
+        &mut self,
+        picture: &Seen,
+        emit: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<Vec<Label>> {
         let preprocessing = self.preprocessing()?;
-        self.recovering(&mut |_| {}, cancel, async |ready: &mut Ready| {
+        self.recovering(emit, cancel, async |ready: &mut Ready| {
             let labels = &ready.loaded.pictures.labels;
             let sight = Sight::find(&ready.loaded.model)?;
             let reads = ready.loaded.model.entries.contains_key("text");

@@ -37,7 +37,7 @@ impl Engine {
         if ready.loaded.translation.is_none() {
             return Err(TaskError::CannotTranslate.into());
         }
-        let most = ready.side_by_side(request)?;
+        ready.side_by_side(request)?;
         let tokenizer = ready.loaded.tokenizer.clone();
         let cut = pieces(&request.from, &request.text);
         if !cut.iter().any(|piece| piece.is_sentence) {
@@ -92,7 +92,9 @@ impl Engine {
                 if waiting.len() == size {
                     self.sentences(request, &mut waiting, &mut done, &mut turn)
                         .await?;
-                    size = (2 * size).min(most);
+                    // Another number once a lost device was replaced by the CPU.
+                    let ready = self.models.last().ok_or(EngineError::NoModel)?;
+                    size = (2 * size).min(ready.side_by_side(request)?);
                 }
             }
         }

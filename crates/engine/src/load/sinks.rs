@@ -8,13 +8,13 @@ use glassformer_text::{GgufVocabulary, Tokenizer};
 use glassformer_weights::{Format, Header, Metadata, Sink, TensorInfo};
 
 use super::{Parts, Pictures, Result, check_vocabulary};
-use crate::EngineError;
 use crate::parts::part;
+use crate::{Cancel, EngineError};
 
 /// What becomes of a file whose weights are loaded.
 pub(super) trait ModelSink: Sink<Error = EngineError> {
     /// What the bytes so far ask for and cannot have at once; between two chunks of the file.
-    async fn settle(&mut self) -> Result<()> {
+    async fn settle(&mut self, _: &Cancel) -> Result<()> {
         Ok(())
     }
 }
@@ -141,13 +141,13 @@ impl Sink for GgufSink<'_> {
 }
 
 impl ModelSink for GgufSink<'_> {
-    async fn settle(&mut self) -> Result<()> {
+    async fn settle(&mut self, cancel: &Cancel) -> Result<()> {
         let Some(mut header) = self.header.take() else {
             return Ok(());
         };
         let of_folder = header.metadata.str(registry::GGUF_CONFIG).is_some();
         let described = if of_folder {
-            quantized(&mut header, self.context).await?
+            cancel.until(quantized(&header, self.context)).await?
         } else {
             Described {
                 blueprint: registry::from_gguf(&header, self.context)?,
@@ -193,7 +193,7 @@ struct Described {
 
 part! { folder:
     /// From the files of the folder that `glassformer quantize` made a GGUF of.
-    fn quantized(header: &mut Header, context: usize) -> Result<Described> {
+    fn quantized(header: &Header, context: usize) -> Result<Described> {
         let meta = &header.metadata;
         let bytes = |key| meta.str(key).map(str::as_bytes);
         let config = bytes(registry::GGUF_CONFIG).unwrap_or_default();

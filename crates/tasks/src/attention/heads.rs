@@ -173,7 +173,7 @@ impl HeadSums {
         }
     }
 
-    /// Takes the weights of query `i` over all tokens of another text. PatchGrid in it are not places
+    /// Takes the weights of query `i` over all tokens of another text. Places in it are not places
     /// beside the query, so nothing is said of those.
     fn row_across(&mut self, i: usize, queries: usize, weights: &[f32], special: &[bool]) {
         let side = self.side;

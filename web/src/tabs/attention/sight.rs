@@ -69,6 +69,8 @@ pub fn line(chosen: &Chosen, options: &Options, cursor: Option<(usize, usize)>) 
         return None;
     }
     let (n, first) = (shown.n(), seen.grid.first);
+    // What was pointed at may have been in a larger picture.
+    let cursor = cursor.filter(|&(from, to)| from < n && to < n);
     let from = cursor.map_or(0, |(from, _)| from);
     let to = cursor.map_or_else(|| strongest(chosen, from), |(_, to)| to);
     let row = map.get(from * n..(from + 1) * n)?;

@@ -160,6 +160,18 @@ impl Text {
         }
     }
 
+    /// Stops what is under way and waits for what to run next; gives what to ask [`Self::still_waits`] with.
+    pub fn wait(&self) -> u32 {
+        self.stop();
+        self.phase.set(Phase::Loading);
+        self.serial.get_value()
+    }
+
+    /// Whether nothing was started or stopped since.
+    pub fn still_waits(&self, since: u32) -> bool {
+        self.serial.get_value() == since
+    }
+
     /// Shows nothing.
     pub fn clear(&self) {
         self.stop();
@@ -325,7 +337,8 @@ impl Text {
         self.desk
     }
 
-    fn fail(&self, problem: Problem) {
+    /// Shows why nothing came.
+    pub fn fail(&self, problem: Problem) {
         self.phase.set(Phase::Failed);
         self.desk.problem.set(Some(problem));
     }

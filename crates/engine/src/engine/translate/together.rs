@@ -21,12 +21,18 @@ const MOST_TOGETHER: usize = 32;
 /// Sentences that a GPU translates side by side: a word costs as many dispatches for one as for all.
 pub(crate) const SIDE_BY_SIDE: usize = 8;
 
+/// Sequences of a GPU at once, beams of all sentences together.
+const MOST_SEQUENCES: usize = 32;
+
 impl Ready {
     /// Most sentences that are translated side by side. A forced beginning belongs to one.
     pub(super) fn side_by_side(&self, request: &TranslateRequest) -> Result<usize> {
         let most = match (request.together, self.exec.backend()) {
             (Some(most), _) => most as usize,
-            (None, Backend::Gpu) => SIDE_BY_SIDE,
+            // Every beam has keys and values of its own.
+            (None, Backend::Gpu) => {
+                (MOST_SEQUENCES / (request.settings.beams as usize).max(1)).clamp(1, SIDE_BY_SIDE)
+            }
             // See ARCHITECTURE.md: there one at a time is as fast.
             (None, Backend::Cpu) => 1,
         };
