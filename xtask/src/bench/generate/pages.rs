@@ -56,15 +56,17 @@ impl Site {
         format!("{}bench/{name}", self.server.url())
     }
 
-    /// Opens the site with this fragment, which asks for a run, and waits for its figures in the status
-    /// of the tab. Gives the address of the worker that suits the browser, and the files that all this
+    /// Opens a tab of the site with these settings, runs it and waits for the figures in its status. Gives the address of the worker that suits the browser, and the files that all this
     /// took beside the weights: parts of the program are fetched when they are first needed.
     pub fn run(&self, browser: &Browser, tab: &str, more: &str) -> Result<(String, Vec<SiteFile>)> {
         let mut page = browser.new_page().map_err(failed)?;
-        let address = format!("{}#tab={tab}&run=1{more}", self.server.url());
+        let address = format!("{}#tab={tab}{more}", self.server.url());
+        let input = format!("document.querySelector('[data-testid={tab}-input]')");
         let status = format!("document.querySelector('[data-testid={tab}-status]')");
         let figures = format!("{status}?.textContent.includes('/s')");
         page.goto(&address)
+            .and_then(|()| page.wait_for(&input, Duration::from_secs(60)))
+            .and_then(|()| page.click(&format!("{tab}-run")))
             .and_then(|()| page.wait_for(&figures, Duration::from_secs(120)))
             .map_err(failed)?;
         let worker = page.log().map_err(failed)?.workers.last().cloned();
