@@ -13,7 +13,7 @@
 //! | `--shell` | measures only that, sentences side by side beside one at a time |
 //!
 //! Ours computes in `fast` with one beam and the shortlist, as Bergamot does. Cold pages hold nothing but
-//! one translator; the bytes counted for ours are those of the whole site.
+//! one translator; the bytes counted for ours are those that a first translation fetches.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
