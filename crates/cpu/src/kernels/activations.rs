@@ -1,9 +1,12 @@
 //! What a matrix product needs to know of its input, prepared once for all matrices that read it.
 
+use std::cell::OnceCell;
+
 use bytemuck::cast;
 use glassformer_graph::{BLOCK, Precision};
 use wide::{f32x4, i32x4};
 
+use super::linear::Tile;
 use super::machine::{Machine, Second};
 use super::{lanes, load};
 
@@ -14,7 +17,8 @@ use super::{lanes, load};
 pub struct QuantBlock {
     /// The bytes in column order, four columns to a word.
     pub(crate) q: [[[i8; 4]; 4]; 2],
-    /// `scale`, then `scale · Σ q` for the minima of 4-bit blocks, then nothing: one vector.
+    /// `scale`, then `scale · Σ q` for the minima of 4-bit blocks, then `Σ max(−q, 0)`,
+    /// then nothing: one vector.
     pub(crate) scale_sum: [f32; 4],
 }
 
@@ -30,16 +34,17 @@ impl QuantBlock {
         let scale = max / 127.0;
         let inverse = f32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
         let mut q = [[0; 4]; BLOCK / 4];
-        let mut sum = i32x4::ZERO;
+        let (mut sum, mut below) = (i32x4::ZERO, i32x4::ZERO);
         for (q, x) in q.iter_mut().zip(x) {
             let rounded = (load(x) * inverse).round_int();
             sum += rounded;
+            below -= rounded.min(i32x4::ZERO);
             *q = rounded.to_array().map(|q| q as i8);
         }
         let sum = scale * sum.reduce_add() as f32;
         Self {
             q: cast(q),
-            scale_sum: [scale, sum, 0.0, 0.0],
+            scale_sum: [scale, sum, below.reduce_add() as f32, 0.0],
         }
     }
 
@@ -77,6 +82,8 @@ pub struct Activations {
     /// Columns.
     pub(crate) cols: usize,
     pub(crate) x: Vec<f32>,
+    /// `x` as the f32 kernels read it, once one has asked.
+    pub(crate) tiles: OnceCell<Vec<Tile<f32>>>,
     /// Sum of each block of 32, `[n, cols / 32]`; empty if `cols` is no multiple.
     pub(crate) sums: Vec<f32>,
     /// `[n, cols / 32]` in `fast` precision, else empty.
@@ -85,6 +92,8 @@ pub struct Activations {
     pub(crate) machine: Option<Machine>,
     /// Beside `quant`, without a machine.
     pub(crate) pairs: Vec<Pairs>,
+    /// `quant` as a machine reads it for many rows, once one has asked.
+    pub(crate) byte_tiles: OnceCell<Vec<Tile<u32>>>,
     /// Rounded by a multiplier that the file gives.
     pub(crate) rounded: Rounded,
 }
@@ -125,10 +134,12 @@ impl Activations {
             n: 0,
             cols: 0,
             x: Vec::new(),
+            tiles: OnceCell::new(),
             sums: Vec::new(),
             quant: Vec::new(),
             machine,
             pairs: Vec::new(),
+            byte_tiles: OnceCell::new(),
             rounded: Rounded::default(),
         }
     }
@@ -138,6 +149,8 @@ impl Activations {
     pub fn round(&mut self, x: &[f32], cols: usize, multiplier: f32) {
         (self.n, self.cols) = (x.len() / cols.max(1), cols);
         self.x.clear();
+        self.tiles.take();
+        self.byte_tiles.take();
         self.x.extend_from_slice(x);
         self.quant.clear();
         self.sums.clear();
@@ -181,6 +194,8 @@ impl Activations {
         self.n = x.len() / cols.max(1);
         self.cols = cols;
         self.x.clear();
+        self.tiles.take();
+        self.byte_tiles.take();
         self.x.extend_from_slice(x);
         self.sums.clear();
         self.quant.clear();
@@ -192,9 +207,10 @@ impl Activations {
         }
         let (blocks, _) = x.as_chunks::<BLOCK>();
         match precision {
-            Precision::Exact => self
-                .sums
-                .extend(blocks.iter().map(|x| x.iter().sum::<f32>())),
+            Precision::Exact => self.sums.extend(blocks.iter().map(|x| {
+                let four = |sum: f32x4, x: &[f32; 4]| sum + load(x);
+                x.as_chunks().0.iter().fold(f32x4::ZERO, four).reduce_add()
+            })),
             Precision::Fast => {
                 self.quant.extend(blocks.iter().map(QuantBlock::new));
                 if self.machine.is_none() {

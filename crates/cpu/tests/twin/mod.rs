@@ -55,7 +55,7 @@ impl Case {
         let encodings = [Encoding::Q4_0, Encoding::Q4_1, Encoding::Q8_0, Encoding::I8];
         let encoding = encodings[random.below(4)];
         let (rows, blocks) = (1 + random.below(13), 1 + random.below(3));
-        let n = 1 + random.below(10);
+        let n = 1 + random.below(20);
         // How many bytes stand behind each other; in `I8` files all of a matrix do.
         let (count, payload, scales) = match encoding {
             Encoding::I8 => (1, rows * blocks * BLOCK, 0),

@@ -10,7 +10,7 @@
 use bytemuck::cast;
 use wide::{f32x4, i16x8, i32x4, u32x4};
 
-use super::{add_into, load, rows};
+use super::{add_into, exact, load, rows};
 use crate::kernels::activations::{Activations, Rounded};
 use crate::kernels::lanes;
 use crate::kernels::machine::{Machine, Second};
@@ -33,7 +33,10 @@ pub fn linear(weight: &Scaled, bias: Option<&[f32]>, x: &Activations, out: &mut 
         (Some(rounding), None) if !pairs.is_empty() => {
             integers(Pairs(x), weight, rounding, bias, x, out);
         }
-        _ => exact(weight, bias, x, out),
+        _ => {
+            let scale = 1.0 / weight.multiplier;
+            exact::linear(&exact::Bytes { scale }, &weight.matrix, bias, x, out);
+        }
     }
 }
 
@@ -229,59 +232,4 @@ impl Dots for Pairs<'_> {
         }
         sums
     }
-}
-
-/// f32 arithmetic on the dequantised weights; the scale comes last.
-fn exact(weight: &Scaled, bias: Option<&[f32]>, x: &Activations, out: &mut [f32]) {
-    let n = x.n;
-    let scale = f32x4::splat(1.0 / weight.multiplier);
-    let rows_of = weight.matrix.rows;
-    for group in 0..rows_of.div_ceil(LANES) {
-        let blocks = weight.matrix.group(group);
-        let first = group * LANES;
-        let range = first..rows_of.min(first + LANES);
-        let bias = bias.map(|bias| &bias[range.clone()]);
-        let mut store = |t: usize, sums: f32x4| {
-            add_into(sums * scale, bias, &mut out[t * rows_of..][range.clone()]);
-        };
-        let mut t = 0;
-        while t + TILE <= n {
-            let sums = exact_dots::<TILE>(blocks, x, t);
-            sums.into_iter()
-                .enumerate()
-                .for_each(|(i, s)| store(t + i, s));
-            t += TILE;
-        }
-        while t < n {
-            let [sums] = exact_dots::<1>(blocks, x, t);
-            store(t, sums);
-            t += 1;
-        }
-    }
-}
-
-/// `Σ q·x` of four rows.
-#[inline(always)]
-fn exact_dots<const T: usize>(weights: &[I8Block], x: &Activations, first: usize) -> [f32x4; T] {
-    /// Blocks summed up by themselves, so that rounding grows with the root of their number.
-    const RUN: usize = 16;
-    let inputs: [&[f32]; T] = rows(&x.x, x.cols, first);
-    let mut sums = [f32x4::ZERO; T];
-    for (run, blocks) in weights.chunks(RUN).enumerate() {
-        let mut dots = [f32x4::ZERO; T];
-        for (v, block) in blocks.iter().enumerate() {
-            let word: i32x4 = cast(u32x4::new(block.q));
-            for n in 0..I8Block::COLS {
-                let q = f32x4::from_i32x4((word << (24 - 8 * n as u32)) >> 24);
-                for t in 0..T {
-                    let x = inputs[t][(run * RUN + v) * I8Block::COLS + n];
-                    dots[t] += q * f32x4::splat(x);
-                }
-            }
-        }
-        for t in 0..T {
-            sums[t] += dots[t];
-        }
-    }
-    sums
 }

@@ -135,6 +135,32 @@ fn odd_shapes_agree_with_f64() {
     }
 }
 
+/// Many rows of `x` share unpacked weights, one row has its own way; the numbers are the same.
+#[test]
+fn rows_are_the_same_alone_and_among_many() {
+    for encoding in Encoding::ALL {
+        for (rows, cols) in [(9, 96), (4, 64)] {
+            let (weight, _) = pack(encoding, rows, cols, 5);
+            // More than share weights at once, and no whole tile at the end.
+            let n = 70;
+            check(&weight, rows, cols, n, Precision::Exact);
+            if encoding.block_len() == BLOCK {
+                check(&weight, rows, cols, n, Precision::Fast);
+            }
+            let (x, bias) = (noise(n * cols, 3), noise(rows, 4));
+            let computed = |x: &[f32]| {
+                let mut activations = Activations::default();
+                activations.prepare(x, cols, Precision::Exact);
+                let mut out = vec![f32::NAN; x.len() / cols * rows];
+                linear(&weight, Some(&bias), &activations, &mut out);
+                out
+            };
+            let alone: Vec<f32> = x.chunks(cols).flat_map(computed).collect();
+            assert!(computed(&x) == alone, "{encoding} {rows}x{cols}");
+        }
+    }
+}
+
 proptest! {
     /// Rounding to bytes is off by at most half a step.
     #[test]
