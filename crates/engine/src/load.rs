@@ -3,25 +3,27 @@
 use std::rc::Rc;
 
 use futures::FutureExt;
-use glassformer_graph::{Encoding, ExecError, Executor, Model, Role, Stack};
+use glassformer_graph::{Encoding, Executor, Model, Role, Stack};
 use glassformer_models::{Blueprint, bind_weights, registry};
 use glassformer_tasks::attention::Layout;
 use glassformer_tasks::translation::{self, TranslationRules};
 use glassformer_text::Tokenizer;
-use glassformer_weights::{FileStream, Header, Shortlist, TensorInfo, shard_index};
+use glassformer_weights::{Shortlist, TensorInfo, shard_index};
 use web_time::{Duration, Instant};
 
 pub use self::pictures::Pictures;
-use self::sinks::{GgufSink, HeaderSink, ModelSink, WeightSink};
+use self::reader::Reader;
+use self::sinks::{GgufSink, WeightSink};
 use crate::parts::{Begun, part};
 use crate::protocol::{Origin, TranslatorShape};
-use crate::{ByteStream, Cancel, EngineError, Source, yield_now};
+use crate::{Cancel, EngineError, Source};
 
 mod folder;
 mod marian;
 mod pictures;
 #[cfg(not(target_arch = "wasm32"))]
 mod quantize;
+mod reader;
 mod sinks;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -395,112 +397,4 @@ impl Parts {
             }),
         }
     }
-}
-
-/// Reads files, telling progress and hearing cancels.
-struct Reader<'a> {
-    progress: OnProgress<'a>,
-    cancel: &'a Cancel,
-    done: u64,
-    total: Option<u64>,
-    paused: Instant,
-    notice: Option<String>,
-}
-
-impl Reader<'_> {
-    /// A small file as a whole.
-    async fn whole(&mut self, source: &dyn Source, most: u64) -> Result<Vec<u8>> {
-        let mut stream = source.open(self.cancel).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = stream.next().await? {
-            self.cancel.check()?;
-            bytes.extend(chunk);
-            if bytes.len() as u64 > most {
-                let file = source.name().into();
-                return Err(EngineError::TooLarge { file });
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// A file of the model as a whole, told as progress.
-    async fn counted(&mut self, source: &dyn Source, most: u64) -> Result<Vec<u8>> {
-        let mut stream = source.open(self.cancel).await?;
-        let mut bytes = Vec::new();
-        // A file as large as it says, or a little more; what it says may be wrong.
-        let room = usize::try_from(source.len().unwrap_or(0).min(most)).unwrap_or(0);
-        bytes
-            .try_reserve_exact(room)
-            .map_err(|_| ExecError::OutOfMemory { bytes: room })?;
-        while let Some(chunk) = stream.next().await? {
-            self.done += chunk.len() as u64;
-            bytes.extend(chunk);
-            if bytes.len() as u64 > most {
-                let file = source.name().into();
-                return Err(EngineError::TooLarge { file });
-            }
-            self.pause(stream.as_ref()).await?;
-        }
-        (self.progress)(self.done, self.total, stream.origin());
-        self.notice = stream.notice().or(self.notice.take());
-        Ok(bytes)
-    }
-
-    /// The header of a file, reading no more of it than that.
-    async fn header(&mut self, source: &dyn Source) -> Result<Header> {
-        let mut stream = source.open(self.cancel).await?;
-        let mut file = file_stream(source);
-        let mut sink = HeaderSink(None);
-        while let Some(chunk) = stream.next().await? {
-            self.cancel.check()?;
-            file.push(&chunk, &mut sink)?;
-            if let Some(header) = sink.0 {
-                return Ok(header);
-            }
-        }
-        file.finish()?;
-        Err(EngineError::NoModel)
-    }
-
-    /// All of a file.
-    async fn stream<S: ModelSink>(&mut self, source: &dyn Source, sink: &mut S) -> Result<()> {
-        let mut stream = source.open(self.cancel).await?;
-        let mut file = file_stream(source);
-        (self.progress)(self.done, self.total, stream.origin());
-        while let Some(chunk) = stream.next().await? {
-            file.push(&chunk, sink)?;
-            sink.settle(self.cancel).await?;
-            self.done += chunk.len() as u64;
-            self.pause(stream.as_ref()).await?;
-        }
-        self.cancel.check()?;
-        file.finish()?;
-        (self.progress)(self.done, self.total, stream.origin());
-        self.notice = stream.notice().or(self.notice.take());
-        Ok(())
-    }
-
-    /// Lets waiting messages in from time to time.
-    async fn breathe(&mut self) -> Result<()> {
-        if self.paused.elapsed() > PAUSE {
-            yield_now().await;
-            self.paused = Instant::now();
-        }
-        self.cancel.check()
-    }
-
-    async fn pause(&mut self, stream: &dyn ByteStream) -> Result<()> {
-        if self.paused.elapsed() > PAUSE {
-            (self.progress)(self.done, self.total, stream.origin());
-            yield_now().await;
-            self.paused = Instant::now();
-        }
-        self.cancel.check()
-    }
-}
-
-fn file_stream(source: &dyn Source) -> FileStream {
-    source
-        .len()
-        .map_or_else(FileStream::new, FileStream::with_length)
 }

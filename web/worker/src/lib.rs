@@ -5,6 +5,8 @@
 //! `glassformer-worker`, and `glassformer-worker-relaxed` with the feature `relaxed-simd`.
 
 #[cfg(target_arch = "wasm32")]
+mod jobs;
+#[cfg(target_arch = "wasm32")]
 mod parts;
 #[cfg(target_arch = "wasm32")]
 mod worker;

@@ -1,6 +1,5 @@
-//! Hears requests at once, carries them out one after the other.
+//! Carries out requests, one after the other.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures::StreamExt;
@@ -13,82 +12,24 @@ use glassformer_engine::protocol::{
 };
 use glassformer_engine::tasks::matching::TOGETHER;
 use glassformer_engine::{
-    Cancel, DEFAULT_CONTEXT, DeviceSwitch, Engine, EngineError, Files, Source, heap_bytes, registry,
+    Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, Source, heap_bytes, registry,
 };
-use js_sys::{Array, Reflect};
 use serde::Serialize;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
+use crate::jobs::{Job, Running, hear};
 use crate::parts::{self, Attended};
-
-/// A request that waits for its turn.
-struct Job {
-    id: u32,
-    request: Request,
-    files: Vec<File>,
-    cancel: Cancel,
-}
-
-/// Requests that are running or waiting, and how to stop them.
-type Running = Rc<RefCell<Vec<(u32, Kind, Cancel)>>>;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Load,
-    Generate,
-    Attend,
-    /// Looks at what a text left behind.
-    Look,
-    /// At this place.
-    FillMask(u32),
-    Translate,
-    /// Pictures or texts to compare.
-    Match,
-    Explain,
-    Question,
-}
-
-impl Kind {
-    fn of(request: &Request) -> Self {
-        match request {
-            Request::Load { .. } => Self::Load,
-            Request::Generate { .. } => Self::Generate,
-            Request::Attend { .. } | Request::AttendPicture { .. } => Self::Attend,
-            Request::AttentionMap { .. } | Request::AttentionFocus { .. } => Self::Look,
-            Request::FillMask { place, .. } => Self::FillMask(*place),
-            Request::Translate { .. } => Self::Translate,
-            Request::See { .. } | Request::ReadTexts { .. } => Self::Match,
-            Request::Explain { .. } => Self::Explain,
-            Request::Cancel { .. } | Request::LoseDevice | Request::IsCached { .. } => {
-                Self::Question
-            }
-        }
-    }
-
-    /// Whether a request of this kind makes an older one pointless.
-    fn replaces(self, older: Self) -> bool {
-        // What may go on for minutes.
-        let is_long = matches!(older, Self::Generate | Self::Translate);
-        match self {
-            Self::Load => !matches!(older, Self::Question | Self::Look),
-            Self::Generate => !matches!(older, Self::Load | Self::Question | Self::Look),
-            // Two texts are compared side by side; the page cancels what it does not want.
-            Self::Attend | Self::Look | Self::Translate | Self::Match => is_long,
-            Self::FillMask(_) | Self::Explain => older == self || is_long,
-            Self::Question => false,
-        }
-    }
-}
 
 fn scope() -> DedicatedWorkerGlobalScope {
     // This program is only started as a worker.
     js_sys::global().unchecked_into()
 }
 
-fn post(id: u32, body: Event) {
+/// Tells the page.
+pub fn post(id: u32, body: Event) {
     // Kept logits as typed arrays: two kilobytes a token, copied at once.
     let serializer =
         serde_wasm_bindgen::Serializer::json_compatible().serialize_bytes_as_arrays(false);
@@ -121,60 +62,6 @@ pub fn start() {
     heard.forget();
     spawn_local(work(worker, receiver, running));
     post(0, Event::Hello);
-}
-
-/// Takes a message: cancels what it cancels, returns what has to wait for its turn.
-fn hear(message: &JsValue, running: &Running, device: &DeviceSwitch) -> Option<Job> {
-    let envelope: Envelope<Request> = match serde_wasm_bindgen::from_value(message.clone()) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            post(
-                0,
-                Event::Failed {
-                    message: "The page sent a message that the engine does not understand.".into(),
-                    detail: error.to_string(),
-                },
-            );
-            return None;
-        }
-    };
-    let Envelope { id, body: request } = envelope;
-    if let Request::Cancel { request } = request {
-        // Cancelling runs listeners, which must find the list free.
-        let stopped: Vec<Cancel> = running
-            .borrow()
-            .iter()
-            .filter(|(id, ..)| *id == request)
-            .map(|(.., cancel)| cancel.clone())
-            .collect();
-        stopped.iter().for_each(Cancel::cancel);
-        return None;
-    }
-    if request == Request::LoseDevice {
-        device.lose();
-        return None;
-    }
-    let kind = Kind::of(&request);
-    let outdated: Vec<Cancel> = running
-        .borrow()
-        .iter()
-        .filter(|(_, older, _)| kind.replaces(*older))
-        .map(|(.., cancel)| cancel.clone())
-        .collect();
-    outdated.iter().for_each(Cancel::cancel);
-    let cancel = Cancel::default();
-    running.borrow_mut().push((id, kind, cancel.clone()));
-    let files = Reflect::get(message, &"files".into()).unwrap_or_default();
-    let files = files.dyn_into::<Array>().unwrap_or_default();
-    Some(Job {
-        id,
-        request,
-        files: files
-            .iter()
-            .filter_map(|file| file.dyn_into().ok())
-            .collect(),
-        cancel,
-    })
 }
 
 /// Carries out one request after the other.
