@@ -28,6 +28,8 @@ pub struct Model {
     pub chosen: RwSignal<Chosen>,
     /// Whether it is there.
     pub status: RwSignal<Status>,
+    /// What the chosen model was when it was last there, though it may have been put away since.
+    pub known: RwSignal<Option<Box<ModelInfo>>>,
     /// What should compute, in every tab.
     pub backend: RwSignal<BackendChoice>,
     /// How it should compute, in every tab.
@@ -83,6 +85,7 @@ impl Model {
         let model = Self {
             chosen: RwSignal::new(Chosen::find(id)),
             status: RwSignal::new(Status::Absent),
+            known: RwSignal::new(None),
             backend: hub.backend,
             precision: hub.precision,
             cached: RwSignal::new(false),
@@ -110,6 +113,7 @@ impl Model {
         self.cached.set(other.cached.get_untracked());
         if untrack(|| other.is_ready()) {
             self.loaded.set(other.loaded.get_untracked());
+            self.known.set(other.known.get_untracked());
             self.status.set(other.status.get_untracked());
         }
     }
@@ -279,7 +283,7 @@ impl Model {
                     self.cached.set(true);
                 }
                 self.loaded.set(Some(order));
-                self.status.set(Status::Ready(Box::new(info.clone())));
+                self.ready(info.clone());
             }
             // Another tab's request came first; what was in memory still is.
             Err(LoadEnd::Cancelled) if untrack(|| self.is_ready()) => {}
@@ -320,6 +324,7 @@ impl Model {
         self.files.set_value(files);
         self.cached.set(false);
         self.loaded.set(None);
+        self.known.set(None);
         self.chosen.set(chosen);
         self.status.set(Status::Absent);
     }
@@ -327,7 +332,13 @@ impl Model {
     /// The engine went on elsewhere in the middle of a text.
     pub fn moved(&self, info: ModelInfo, notice: &str) {
         self.hub.notices.say(notice);
-        self.status.set(Status::Ready(Box::new(info)));
+        self.ready(info);
+    }
+
+    fn ready(&self, info: ModelInfo) {
+        let info = Box::new(info);
+        self.known.set(Some(info.clone()));
+        self.status.set(Status::Ready(info));
     }
 
     /// Loses the GPU, as a crash of its driver would.

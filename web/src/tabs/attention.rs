@@ -299,12 +299,13 @@ pub fn Attention() -> impl IntoView {
         let shown = texts.first.shown.get()?;
         shown.recorded.clone()
     };
+    let pictured = move || sight::looks(desk).then_some(" · press Run to look at the picture");
     view! {
         <InputPanel texts options/>
         <ProblemAlert problem=desk.problem testid="attention-error"/>
         <section class="attention" aria-label="Attention" data-testid="attention-output">
             {move || recorded().map(|source| view! {
-                <p class="recorded-source" data-testid="attention-recorded"><span class="tag">"recorded"</span>{source}</p>
+                <p class="recorded-source" data-testid="attention-recorded"><span class="tag">"recorded"</span>{source}{pictured}</p>
             })}
             <Controls text=texts.first chosen=first options/>
             // Few layers lie above the picture, many stand beside it.

@@ -12,15 +12,15 @@ use super::text::Text;
 use crate::components::pictures::{ChoosePictures, SAMPLES, fetched, sample_url};
 use crate::desk::Desk;
 use crate::format;
-use crate::model::{Chosen as Choice, Status};
+use crate::model::Chosen as Choice;
 use crate::page::{Page, Problem};
 use crate::tabs::matching;
 
-/// What a model takes: pictures, texts. Of one that is not loaded yet, its task says so.
+/// What a model takes: pictures, texts. Of one that was never loaded, its task says so.
 fn takes(desk: Desk) -> [bool; 2] {
-    let known = desk.model.status.with(|status| match status {
-        Status::Ready(info) => Some([info.sight.is_some(), info.attention.is_some()]),
-        _ => None,
+    let known = desk.model.known.with(|known| {
+        let info = known.as_ref()?;
+        Some([info.sight.is_some(), info.attention.is_some()])
     });
     let matches = |entry: &ModelEntry| entry.task == matching::ID;
     known.unwrap_or_else(|| {
