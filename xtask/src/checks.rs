@@ -21,6 +21,9 @@ const PROGRAMS: [[&str; 3]; 3] = [
     ],
 ];
 
+/// Lints and documentation have the profile of the tests, so that macros and build scripts are compiled once.
+const PROFILE: &str = "quick";
+
 const CORRECT: &str = "The messages above say what to correct.";
 
 /// Format, lints, WebAssembly build, documentation.
@@ -37,6 +40,8 @@ pub fn check(workspace: &Workspace) -> Result<()> {
             "clippy",
             "--workspace",
             "--all-targets",
+            "--profile",
+            PROFILE,
             "--",
             "-D",
             "warnings",
@@ -44,16 +49,17 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         run(&mut workspace.cargo(&lint), CORRECT)
     })?;
     step("Linting for WebAssembly", || {
-        each_program(workspace, &["clippy"], &["--", "-D", "warnings"])?;
+        let options = ["--profile", PROFILE, "--", "-D", "warnings"];
+        each_program(workspace, &["clippy"], &options)?;
         let package = ["clippy", "-p", PACKAGE, "--target", WASM];
         let mut bench = workspace.cargo(&package);
-        run(bench.args(["--", "-D", "warnings"]), CORRECT)
+        run(bench.args(options), CORRECT)
     })?;
     step("Building for WebAssembly", || {
-        each_program(workspace, &["build"], &["--profile", "quick"])
+        each_program(workspace, &["build"], &["--profile", PROFILE])
     })?;
     step("Building the documentation", || {
-        let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+        let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps", "--profile", PROFILE]);
         run(doc.env("RUSTDOCFLAGS", "-D warnings"), CORRECT)
     })
 }
@@ -80,7 +86,7 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
     build_page(
         workspace,
         &Options {
-            profile: "quick".to_owned(),
+            profile: PROFILE.to_owned(),
             dist: dist.clone(),
         },
     )?;
@@ -92,7 +98,7 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
             "test",
             "--workspace",
             "--profile",
-            "quick",
+            PROFILE,
             "--no-fail-fast",
         ]);
         cargo.arg("--").args(names);
@@ -112,7 +118,7 @@ fn build_products(workspace: &Workspace) -> Result<PathBuf> {
     step("Building the kernels' test for WebAssembly", || {
         let mut cargo = workspace.cargo(&["build", "-p", "glassformer-cpu"]);
         cargo.args(["--example", "products", "--features", "relaxed-simd"]);
-        cargo.args(["--target", WASM, "--profile", "quick"]);
+        cargo.args(["--target", WASM, "--profile", PROFILE]);
         run(&mut cargo, CORRECT)
     })?;
     Ok(workspace

@@ -61,7 +61,8 @@ pub fn ensure(workspace: &Workspace) -> Result<Tools> {
         version: locked_version(workspace, "wasm-bindgen")?,
         // Not --locked: its lock file names a crate that some mirrors do not carry.
         install: &[],
-        settings: &[],
+        // Half as long to build, and a second more for a site.
+        settings: &[("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")],
         minutes: 2,
     };
     let trunk = Tool {

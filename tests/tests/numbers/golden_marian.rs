@@ -2,8 +2,6 @@
 //! (`tests/golden/marian/tiny.py`).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::rc::Rc;
 
 use futures::executor::block_on;
@@ -13,8 +11,9 @@ use glassformer_engine::tasks::translation::{
 use glassformer_engine::text::SpecialTokens;
 use glassformer_engine::{Cancel, Files, MemorySource, Source};
 use glassformer_graph::{ExecError, Graph, Input, NodeId, Precision, Role, Run, Stack};
-use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
+
+use crate::golden::{self, Runner, Target, Worst, max_diff};
 
 /// Absolute; states and logits of the tiny models are about 10. Sums are in another order than
 /// PyTorch's.

@@ -2,8 +2,6 @@
 //! (`tests/golden/translate/`), and what people may throw at them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::path::PathBuf;
 
 use futures::executor::block_on;
@@ -13,9 +11,12 @@ use glassformer_engine::protocol::{
 use glassformer_engine::tasks::translation::TranslateSettings;
 use glassformer_engine::{Cancel, Engine, Files, MemorySource, Source};
 use glassformer_graph::{Precision, Role};
-use golden::students::{answer, engine_on, engine_on_gpu, same_alternatives, sources, student};
-use golden::{Runner, Target, Worst, max_diff};
 use serde::Deserialize;
+
+use crate::golden::students::{
+    answer, engine_on, engine_on_gpu, same_alternatives, sources, student,
+};
+use crate::golden::{self, Runner, Target, Worst, max_diff};
 
 /// Absolute; states are up to 3, logits up to 20. Sums are in another order than PyTorch's.
 const NUMBERS: f64 = 1e-4;

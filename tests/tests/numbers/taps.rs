@@ -1,12 +1,10 @@
 //! Taps on a small model: they show what was computed, cost what they must and change nothing.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-mod small;
-
 use glassformer_graph::{ExecError, NodeId, Precision, Role, Tap, TapPolicy};
-use golden::{DECODE, Target, max_diff};
-use small::{ids, model, targets};
+
+use crate::golden::{self, DECODE, Target, max_diff};
+use crate::small::{ids, model, targets};
 
 /// A tap of this node.
 fn tap(node: NodeId, policy: TapPolicy) -> [Tap; 1] {

@@ -13,8 +13,6 @@
 //! is checked too, and much the sharper.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -25,7 +23,8 @@ use glassformer_graph::{
     BLOCK, Builder, Encoding, Executor, Input, Model, Op, Precision, Run, Symbol,
 };
 use glassformer_weights::{FileStream, Header, Sink, WeightsError, dequantize};
-use golden::Worst;
+
+use crate::golden::{self, Worst};
 
 const TEST: &str = "matrix_products_err_by_their_rounding";
 

@@ -1,5 +1,4 @@
 //! The small model of the tests of sessions and taps.
-#![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it cannot read")]
 
 use glassformer_engine::MemorySource;

@@ -2,15 +2,14 @@
 //! `fast` end to end, in prose that golden values exist for.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::time::Instant;
 
 use futures::executor::block_on;
 use glassformer_gpu::{Gpu, Wanted};
 use glassformer_graph::Precision;
-use golden::{Runner, Target, kl_divergence, top_two};
 use serde::Deserialize;
+
+use crate::golden::{self, Runner, Target, kl_divergence, top_two};
 
 #[derive(Deserialize)]
 struct Prose {

@@ -2,15 +2,14 @@
 //! 8 bits.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use futures::executor::block_on;
 use glassformer_engine::protocol::{BackendChoice, MaskRequest, MaskResult, PrecisionChoice};
 use glassformer_engine::{
     Cancel, Engine, EngineError, Files, MemorySource, PathSource, Source, registry,
 };
 use glassformer_graph::Precision;
-use golden::{Runner, max_abs, max_diff};
+
+use crate::golden::{self, Runner, max_abs, max_diff};
 
 fn engine(backend: BackendChoice) -> Engine {
     let entry = registry::find("minilm-l6-mlm").unwrap();

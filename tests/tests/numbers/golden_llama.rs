@@ -5,15 +5,14 @@
 //! `--nocapture` shows the measured figures.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::time::Instant;
 
 use glassformer_engine::registry;
 use glassformer_engine::text::SpecialTokens;
 use glassformer_graph::{Precision, Role};
-use golden::{Runner, Worst, kl_divergence, logsumexp, max_abs, max_diff, top_two};
 use serde::Deserialize;
+
+use crate::golden::{self, Runner, Worst, kl_divergence, logsumexp, max_abs, max_diff, top_two};
 
 /// Absolute, of logits and log-probabilities. Logits are up to 40, in which f32 has steps of 4e-6;
 /// thirty layers of sums in another order than PyTorch's make a hundred of them.

@@ -1,14 +1,13 @@
 //! The default model on the GPU, beside the CPU in `exact`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::collections::BTreeSet;
 
 use futures::executor::block_on;
 use glassformer_graph::{Choosing, Precision, Role};
 use glassformer_text::SpecialTokens;
-use golden::{DECODE, Runner, Worst, max_diff, top_two};
+
+use crate::golden::{self, DECODE, Runner, Worst, max_diff, top_two};
 
 /// A prompt of two chunks, in English and code.
 const PROMPT: &str = "The lighthouse keeper wrote in her diary every evening. On the last page she said: \

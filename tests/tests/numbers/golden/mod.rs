@@ -2,7 +2,6 @@
 //! model as the engine does, running it and looking inside.
 //!
 //! The goldens' schemas are in the docstrings of the scripts beside them.
-#![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it cannot read")]
 
 pub mod students;

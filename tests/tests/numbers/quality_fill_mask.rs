@@ -3,15 +3,14 @@
 //! (`models/recipes/minilm-l6-mlm/evaluate.py` says which positions are masked and computed them).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::path::Path;
 
 use glassformer_engine::{PathSource, registry};
 use glassformer_graph::{Input, Precision, Role, Run};
-use golden::Runner;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+use crate::golden::Runner;
 
 /// By how much rounding may lower the share of first guesses, and of the first five.
 const MOST_LOST: f64 = 0.005;

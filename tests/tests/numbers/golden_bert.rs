@@ -3,13 +3,12 @@
 //! GPU.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use futures::executor::block_on;
 use glassformer_engine::{PathSource, registry};
 use glassformer_graph::{Input, NodeId, Precision, Role, Run, SessionId, Stack, Tap, Tensor};
-use golden::{Runner, Target, Worst, max_abs, max_diff};
 use serde::Deserialize;
+
+use crate::golden::{self, Runner, Target, Worst, max_abs, max_diff};
 
 const ENTRY: &str = "encode";
 const STACK: Stack = Stack::Encoder;

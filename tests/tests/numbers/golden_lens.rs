@@ -4,15 +4,14 @@
 //! `--nocapture` shows the measured figures.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::collections::BTreeMap;
 
 use glassformer_engine::protocol;
 use glassformer_graph::{KeptLogits, Precision};
 use glassformer_tasks::{GenerateSettings, SHOWN, SamplerStep, stages};
-use golden::Worst;
 use serde::Deserialize;
+
+use crate::golden::{self, Worst};
 
 /// Absolute, of a probability. The model's own logits agree within far less than 1e-3 (measured
 /// 3e-5), and so do probabilities; the kept sums are interpolated within 2e-5.

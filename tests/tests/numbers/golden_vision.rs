@@ -2,14 +2,13 @@
 //! transformers (`tests/golden/vision/tiny.py`), on the CPU and on this machine's GPU.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use futures::executor::block_on;
 use glassformer_engine::tasks::attention::{AttentionRun, AttentionText};
 use glassformer_engine::tasks::matching::Sight;
 use glassformer_graph::{Input, NodeId, Precision, Role, Run, SessionId, Stack, Tensor};
-use golden::{Runner, Target, Worst, max_abs, max_diff};
 use serde::Deserialize;
+
+use crate::golden::{self, Runner, Target, Worst, max_abs, max_diff};
 
 /// Relative to the largest number of a vector; the largest difference is 1.1e-6.
 const OUTPUT: f32 = 4e-6;

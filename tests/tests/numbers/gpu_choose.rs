@@ -2,8 +2,6 @@
 //! sampler draws.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use std::rc::Rc;
 
 use futures::executor::block_on;
@@ -13,7 +11,8 @@ use glassformer_graph::{
     Symbol, WeightId,
 };
 use glassformer_tasks::{GenerateSettings, Sampler};
-use golden::Worst;
+
+use crate::golden::Worst;
 
 const ENTRY: &str = "decode";
 

@@ -1,10 +1,10 @@
 //! The sampler's distribution after each of its steps, against the logits processors of PyTorch
 //! transformers (`tests/golden/sampling/generate.py`).
 
-mod golden;
-
 use glassformer_tasks::GenerateSettings;
 use serde::Deserialize;
+
+use crate::golden;
 
 /// The reference's probabilities are the f64 softmax of f32 scores, written with nine digits; ours
 /// are f32 throughout. Sums over 51 tokens err by far less than this.

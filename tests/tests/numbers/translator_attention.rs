@@ -2,13 +2,13 @@
 //! the words of the translation read in it, which is the alignment that translations come with.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use futures::executor::block_on;
 use glassformer_engine::protocol::attention::{AttendTo, MapOf};
 use glassformer_engine::protocol::{BackendChoice, Event, PrecisionChoice, TranslateRequest};
 use glassformer_engine::{Cancel, Engine, Files, PathSource, Source};
-use golden::students::{engine_on, student};
+
+use crate::golden;
+use crate::golden::students::{engine_on, student};
 
 const TEXT: &str = "The bank is by the river.";
 

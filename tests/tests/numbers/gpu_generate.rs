@@ -1,13 +1,12 @@
 //! Whole generations with tokens chosen on the device are those of the CPU.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-mod small;
-
 use futures::executor::block_on;
 use glassformer_graph::Precision;
 use glassformer_tasks::{Branch, Forced, GenerateSettings, Generation, Held, Step};
-use golden::{Target, Worst};
+
+use crate::golden::{self, Target, Worst};
+use crate::small;
 
 /// What a generation wrote: steps with their texts, ids, and the rounded log-probabilities apart.
 fn generate(

@@ -2,11 +2,11 @@
 //! (`tests/golden/tokenizer/generate.py`), and that of the tiny GGUF files.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod golden;
-
 use glassformer_engine::text::{Message, SpecialTokens, Tokenizer};
 use glassformer_graph::Precision;
 use serde::Deserialize;
+
+use crate::golden;
 
 #[derive(Deserialize)]
 struct Golden {
