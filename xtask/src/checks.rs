@@ -1,12 +1,13 @@
 //! What must hold before a change is good: `check` and `test`.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use crate::bench::gpu::PACKAGE;
 use crate::error::Result;
 use crate::site::{Options, build_ops_page, build_page};
 use crate::step::{run, step};
-use crate::tools::{WASM, wasm_target};
+use crate::tools::{self, WASM, wasm_target};
 use crate::workspace::Workspace;
 use crate::{models, system};
 
@@ -39,6 +40,9 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         let lint = [
             "clippy",
             "--workspace",
+            // Linted for WebAssembly, with its tests.
+            "--exclude",
+            "glassformer-web",
             "--all-targets",
             "--profile",
             PROFILE,
@@ -51,6 +55,15 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     step("Linting for WebAssembly", || {
         let options = ["--profile", PROFILE, "--", "-D", "warnings"];
         each_program(workspace, &["clippy"], &options)?;
+        let page = [
+            "clippy",
+            "-p",
+            "glassformer-web",
+            "--tests",
+            "--target",
+            WASM,
+        ];
+        run(workspace.cargo(&page).args(options), CORRECT)?;
         let package = ["clippy", "-p", PACKAGE, "--target", WASM];
         let mut bench = workspace.cargo(&package);
         run(bench.args(options), CORRECT)
@@ -76,9 +89,15 @@ fn each_program(workspace: &Workspace, command: &[&str], options: &[&str]) -> Re
 
 /// The checks and all tests, or only the tests that are named.
 pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
-    if names.is_empty() {
-        check(workspace)?;
-    }
+    wasm_target(workspace)?;
+    // Each build leaves a core idle now and then; tools and checks have nothing to do with each other.
+    std::thread::scope(|scope| {
+        let building = scope.spawn(|| tools::ensure(workspace).map(drop));
+        if names.is_empty() {
+            check(workspace)?;
+        }
+        building.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     models::ensure(workspace)?;
     let chrome = system::browser(workspace)?;
     system::vulkan(workspace)?;
@@ -100,6 +119,10 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
             "--profile",
             PROFILE,
             "--no-fail-fast",
+            // There are no examples in the documentation.
+            "--lib",
+            "--bins",
+            "--tests",
         ]);
         cargo.arg("--").args(names);
         cargo

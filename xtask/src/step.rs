@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use crate::error::{Error, Result, file};
@@ -12,7 +13,13 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("==> {what}");
     let began = Instant::now();
     let done = work()?;
-    println!("    done in {:.1} s", began.elapsed().as_secs_f64());
+    let seconds = began.elapsed().as_secs_f64();
+    if thread::current().name() == Some("main") {
+        println!("    done in {seconds:.1} s");
+    } else {
+        // Other lines may stand between.
+        println!("    done in {seconds:.1} s: {what}");
+    }
     Ok(done)
 }
 

@@ -59,8 +59,9 @@ pub fn ensure(workspace: &Workspace) -> Result<Tools> {
         program: "wasm-bindgen",
         package: "wasm-bindgen-cli",
         version: locked_version(workspace, "wasm-bindgen")?,
-        // Not --locked: its lock file names a crate that some mirrors do not carry.
-        install: &[],
+        // Not --locked: its lock file names a crate that some mirrors do not carry. Without TLS, which only
+        // its test runner has a use for.
+        install: &["--no-default-features", "--bin", "wasm-bindgen"],
         // Half as long to build, and a second more for a site.
         settings: &[("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")],
         minutes: 2,

@@ -76,6 +76,12 @@ impl Machine {
         self.second
     }
 
+    /// Whether it takes bytes of 0..=255 and adds exactly.
+    #[inline]
+    pub(crate) fn is_whole(self) -> bool {
+        self.second == Second::Whole
+    }
+
     /// The same machine, of which no more is asked than all can.
     #[cfg(test)]
     pub(crate) fn of_seven_bits(self) -> Self {

@@ -13,7 +13,7 @@ use super::tiles::{self, Arithmetic, Tile, Unpack};
 use super::{Halves, Kernel, held, rows, run};
 use crate::kernels::activations::{Activations, QuantBlock};
 use crate::kernels::lanes;
-use crate::kernels::machine::{Machine, Second};
+use crate::kernels::machine::Machine;
 use crate::packed::{Matrix, Q4Block, Q8Block};
 
 /// From so many rows of `x` on, 8-bit weights are unpacked for all of them. Measured: twelve are as quick
@@ -202,13 +202,6 @@ const WORDS: usize = BLOCK / 4;
 
 /// What is added to an activation where the machine takes bytes of 0..=255.
 const SHIFT: i16 = 127;
-
-impl Machine {
-    /// Whether it takes bytes of 0..=255 and adds exactly.
-    fn is_whole(self) -> bool {
-        self.second() == Second::Whole
-    }
-}
 
 /// Four columns in one place. An activation is shifted up where the machine allows; elsewhere its two
 /// halves lie behind each other, and beside the second the weights are inverted: `−w = !w + 1`.
