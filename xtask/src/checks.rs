@@ -40,9 +40,6 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         let lint = [
             "clippy",
             "--workspace",
-            // Linted for WebAssembly, with its tests.
-            "--exclude",
-            "glassformer-web",
             "--all-targets",
             "--profile",
             PROFILE,
@@ -55,15 +52,6 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     step("Linting for WebAssembly", || {
         let options = ["--profile", PROFILE, "--", "-D", "warnings"];
         each_program(workspace, &["clippy"], &options)?;
-        let page = [
-            "clippy",
-            "-p",
-            "glassformer-web",
-            "--tests",
-            "--target",
-            WASM,
-        ];
-        run(workspace.cargo(&page).args(options), CORRECT)?;
         let package = ["clippy", "-p", PACKAGE, "--target", WASM];
         let mut bench = workspace.cargo(&package);
         run(bench.args(options), CORRECT)
@@ -112,19 +100,20 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
     let products = build_products(workspace)?;
     let ops = workspace.cache.join("dist-ops");
     build_ops_page(workspace, &ops)?;
+    // A program of tests is named by its file, a test or a module of tests by itself.
+    let (programs, tests): (Vec<_>, Vec<_>) =
+        names.iter().partition(|name| is_program(workspace, name));
     step("Running the tests, the ones in Chromium too", || {
-        let mut cargo = workspace.cargo(&[
-            "test",
-            "--workspace",
-            "--profile",
-            PROFILE,
-            "--no-fail-fast",
+        let mut cargo = workspace.cargo(&["test", "--workspace", "--profile", PROFILE]);
+        cargo.arg("--no-fail-fast");
+        for program in &programs {
+            cargo.args(["--test", program]);
+        }
+        if programs.is_empty() {
             // There are no examples in the documentation.
-            "--lib",
-            "--bins",
-            "--tests",
-        ]);
-        cargo.arg("--").args(names);
+            cargo.args(["--lib", "--bins", "--tests"]);
+        }
+        cargo.arg("--").args(&tests);
         cargo
             .env("GLASSFORMER_DIST", &dist)
             .env("GLASSFORMER_MODELS", workspace.models());
@@ -134,6 +123,12 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
             .env("GLASSFORMER_OPS_PAGE", &ops);
         run(&mut cargo, "The messages above name the tests that failed.")
     })
+}
+
+/// Whether tests of the browser or of numbers are a program of this name.
+fn is_program(workspace: &Workspace, name: &str) -> bool {
+    let tests = workspace.root.join("tests/tests");
+    tests.join(name).with_extension("rs").is_file() || tests.join(name).join("main.rs").is_file()
 }
 
 /// Builds what checks the kernels of relaxed SIMD in the browser, and says where it is.

@@ -14,9 +14,9 @@ const HIDDEN: f32 = 2e-5;
 /// Absolute; the largest logits are about 16.
 const LOGITS: f32 = 1e-4;
 
-/// Absolute; a weight is at most 1. Sums in another order than PyTorch's have made 1.05e-5 where attention is
-/// drawn to be sharp.
-const ATTENTION: f32 = 2e-5;
+/// Absolute; a weight is at most 1. Where attention is drawn to be sharp, PyTorch's f32 is up to 6.1e-6 away
+/// from f64 itself, and ours in another order of sums as far: 1.05e-5 were seen between them.
+const ATTENTION: f32 = 1.5e-5;
 
 #[derive(Deserialize)]
 struct Golden {
