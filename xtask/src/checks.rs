@@ -109,10 +109,6 @@ pub fn test(workspace: &Workspace, names: &[String]) -> Result<()> {
         for program in &programs {
             cargo.args(["--test", program]);
         }
-        if programs.is_empty() {
-            // There are no examples in the documentation.
-            cargo.args(["--lib", "--bins", "--tests"]);
-        }
         cargo.arg("--").args(&tests);
         cargo
             .env("GLASSFORMER_DIST", &dist)
