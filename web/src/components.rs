@@ -9,6 +9,7 @@ pub mod header;
 pub mod lens;
 pub mod model_line;
 pub mod notices;
+pub mod number;
 pub mod open_model;
 pub mod pictures;
 pub mod popover;

@@ -26,8 +26,7 @@ const MOST_FAILURES: u32 = 3;
 
 /// What the person reads when the worker died.
 const RESTARTED: &str = "The engine stopped unexpectedly and was started again; your text is kept, and the next run loads the model anew.";
-const GIVEN_UP: &str =
-    "The engine does not start in this browser; your text is kept. Reload the page to try again.";
+const GIVEN_UP: &str = "The engine does not start in this browser; your text is kept, and reloading the page tries again.";
 
 /// A handle to the worker; clones share it.
 #[derive(Clone)]
@@ -154,7 +153,7 @@ impl Inner {
         worker.set_onmessage(Some(self.on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(self.on_error.as_ref().unchecked_ref()));
         self.worker.replace(Some(worker));
-        // A failed instantiation inside the shim is a rejected promise, which raises no event.
+        // Should a browser fail to start it without an event.
         let late = Rc::downgrade(self);
         let timeout = Timeout::new(START_MILLISECONDS, move || {
             if let Some(inner) = late.upgrade() {

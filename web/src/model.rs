@@ -4,7 +4,6 @@ use futures::channel::oneshot;
 use glassformer_engine::protocol::{
     BackendChoice, Event, ModelInfo, ModelSource, PrecisionChoice, Request,
 };
-use glassformer_engine::registry;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
@@ -154,15 +153,11 @@ impl Model {
         }
     }
 
-    /// Id of the manifest model that links name; for opened files the default's, as files cannot
-    /// travel in a link.
-    pub fn manifest_id(&self) -> String {
+    /// Id of the manifest model, if one is chosen: opened files cannot travel in a link.
+    pub fn manifest_id(&self) -> Option<String> {
         self.chosen.with(|chosen| match chosen {
-            Chosen::Manifest(entry) => entry.id.clone(),
-            _ => registry::manifest()
-                .first()
-                .map(|entry| entry.id.clone())
-                .unwrap_or_default(),
+            Chosen::Manifest(entry) => Some(entry.id.clone()),
+            _ => None,
         })
     }
 
@@ -196,7 +191,13 @@ impl Model {
             model: entry.id.clone(),
         });
         let cached = matches!(events.next().await, Some(Event::Cached { cached: true }));
-        self.cached.set(cached);
+        // Another may have been chosen meanwhile.
+        if self
+            .chosen
+            .with_untracked(|now| *now == Chosen::Manifest(entry))
+        {
+            self.cached.set(cached);
+        }
         cached
     }
 
@@ -279,9 +280,6 @@ impl Model {
         self.loading.set_value(None);
         match &outcome {
             Ok(info) => {
-                if matches!(order.chosen, Chosen::Manifest(_)) {
-                    self.cached.set(true);
-                }
                 self.loaded.set(Some(order));
                 self.ready(info.clone());
             }
@@ -290,6 +288,11 @@ impl Model {
             Err(_) => {
                 self.loaded.set(None);
                 self.status.set(Status::Absent);
+                // A kept copy that turned out to be damaged was dropped.
+                let model = *self;
+                spawn_local(async move {
+                    model.ask_cached().await;
+                });
             }
         }
         if outcome.is_ok() && self.cancelled.get_value() == Some(id) {
@@ -380,8 +383,12 @@ impl Model {
                     model,
                     notice,
                     held,
+                    cached,
                 } => {
                     self.hub.held(&held);
+                    if self.loading.get_value() == Some(id) {
+                        self.cached.set(cached);
+                    }
                     if let Some(notice) = notice {
                         self.hub.notices.say(&notice);
                     }

@@ -228,7 +228,12 @@ impl Page {
         PageState {
             branch: self.branch_steps(),
             tab: self.tab.get(),
-            model: desk.model.manifest_id(),
+            // What was opened cannot travel; the tab's own model will do for what was typed.
+            model: desk.model.manifest_id().unwrap_or_else(|| {
+                tabs::find(desk.id)
+                    .map_or("", tabs::Tab::default_model)
+                    .into()
+            }),
             values: desk.values.get(),
             backend: self.hub.choices().0.get(),
             precision: self.hub.choices().1.get(),

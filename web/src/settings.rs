@@ -74,8 +74,8 @@ pub const SETTINGS: [Setting; 7] = [
         key: "repetition_penalty",
         label: "Repetition penalty",
         explains: "Above 1 makes tokens that already occurred less likely; 1 is off.",
-        min: 0.0,
-        above_min: true,
+        min: 0.01,
+        above_min: false,
         max: 10.0,
         step: 0.05,
         field: Field::Real(|s| s.repetition_penalty, |s, v| s.repetition_penalty = v),
@@ -254,18 +254,17 @@ mod tests {
 
     #[test]
     fn values_the_sampler_would_refuse_are_not_taken() {
-        for (key, text) in [
-            ("top_p", "0"),
-            ("repetition_penalty", "0"),
-            ("max_tokens", "0"),
-        ] {
-            let setting = SETTINGS.iter().find(|setting| setting.key == key).unwrap();
-            assert!(
-                setting
-                    .write(&mut GenerateSettings::default(), text)
-                    .is_err(),
-                "{key}"
-            );
+        for setting in &SETTINGS {
+            let steps = [-1.0, 0.0, 1e-6, 0.005, 0.5].map(|step| setting.min + step);
+            for number in steps
+                .into_iter()
+                .chain([0.0, setting.max, setting.max + 1.0])
+            {
+                let mut settings = GenerateSettings::default();
+                if setting.write(&mut settings, &number.to_string()).is_ok() {
+                    assert_eq!(settings.check(), Ok(()), "{} {number}", setting.key);
+                }
+            }
         }
     }
 

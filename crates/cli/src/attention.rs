@@ -4,7 +4,7 @@ use glassformer_engine::protocol::attention::{AttentionSummary, Habit, MapOf};
 use glassformer_engine::{Cancel, Engine, EngineError};
 use serde_json::{Value, json};
 
-use crate::commands::show;
+use crate::commands::{show, show_object};
 use crate::model;
 use crate::options::Attention;
 
@@ -57,7 +57,7 @@ pub async fn attention(args: &Attention) -> Result<(), EngineError> {
         }
         Value::Array(layers)
     };
-    show(&format!("{result}\n"));
+    show_object(&engine, result);
     Ok(())
 }
 

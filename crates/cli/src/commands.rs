@@ -5,7 +5,7 @@ use std::io::Write;
 use glassformer_engine::graph::{NodeId, Tensor};
 use glassformer_engine::protocol::{Branch, Event, MaskRequest, Prediction};
 use glassformer_engine::{Cancel, Engine, EngineError};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model;
 use crate::options::{FillMask, Generate, Inspect, Logits};
@@ -16,6 +16,15 @@ type Result = std::result::Result<(), EngineError>;
 pub(crate) fn show(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints the one object of `--json`, which says what computed it.
+pub(crate) fn show_object(engine: &Engine, mut object: Value) {
+    if let Some(info) = engine.info() {
+        object["backend"] = json!(info.backend);
+        object["precision"] = json!(info.precision);
+    }
+    show(&format!("{object}\n"));
 }
 
 /// `glassformer generate`.
@@ -36,6 +45,7 @@ pub async fn generate(args: &Generate) -> Result {
                 finish = Some(reason);
                 text
             }
+            Event::Moved { notice, .. } => return eprintln!("{notice}"),
             _ => return,
         };
         if !json {
@@ -67,7 +77,7 @@ pub async fn generate(args: &Generate) -> Result {
             "first_token_seconds": stats.first_token_seconds,
             "load_seconds": engine.info().map(|info| info.load_seconds),
         });
-        show(&format!("{result}\n"));
+        show_object(&engine, result);
     } else {
         show("\n");
         eprintln!(
@@ -88,7 +98,7 @@ pub async fn logits(args: &Logits) -> Result {
             .iter()
             .map(|(id, logit)| json!({"id": id, "logit": logit}));
         let result = json!({"ids": found.ids, "top": top.collect::<Vec<_>>()});
-        show(&format!("{result}\n"));
+        show_object(&engine, result);
         return Ok(());
     }
     for (id, logit) in found.top {
@@ -150,7 +160,7 @@ pub async fn fill_mask(args: &FillMask) -> Result {
             "unknown": found.unknown,
             "seconds": found.seconds,
         });
-        show(&format!("{result}\n"));
+        show_object(&engine, result);
         return Ok(());
     }
     for (i, mask) in found.masks.iter().enumerate() {
@@ -185,7 +195,7 @@ async fn look(engine: &mut Engine, args: &Inspect, node: &str, text: &str) -> Re
             "shape": shape,
             "values": data,
         });
-        show(&format!("{result}\n"));
+        show_object(engine, result);
         return Ok(());
     }
     show(&format!("{node} {shape:?} of {}\n", seen.entry));
@@ -240,7 +250,7 @@ pub async fn inspect(args: &Inspect) -> Result {
             "states": states.collect::<Vec<_>>(),
             "entries": entries.collect::<serde_json::Map<_, _>>(),
         });
-        show(&format!("{result}\n"));
+        show_object(&engine, result);
         return Ok(());
     }
     show(&format!(

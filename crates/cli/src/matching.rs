@@ -8,7 +8,7 @@ use glassformer_engine::tasks::matching::{cosine, in_template, softmax};
 use glassformer_engine::{Cancel, Engine, EngineError};
 use serde_json::json;
 
-use crate::commands::show;
+use crate::commands::{show, show_object};
 use crate::model;
 use crate::options::{Classify, Match};
 
@@ -71,7 +71,7 @@ pub async fn compare(args: &Match) -> Result {
         if args.why {
             result["why"] = json!(why);
         }
-        show(&format!("{result}\n"));
+        show_object(&engine, result);
         return Ok(());
     }
     for (i, (path, shares)) in args.image.iter().zip(&probs).enumerate() {
@@ -109,7 +109,7 @@ pub async fn classify(args: &Classify) -> Result {
     if args.common.json {
         let labels = labels.map(|(label, score)| json!({"label": label, "score": score}));
         let result = json!({"labels": labels.collect::<Vec<_>>()});
-        show(&format!("{result}\n"));
+        show_object(&engine, result);
         return Ok(());
     }
     for (label, share) in labels {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use glassformer_engine::{Cancel, Engine, EngineError, Files, PathSource, Source, registry};
 
-use crate::options::Common;
+use crate::options::{Backend, Common};
 
 /// Loads the model of the options, or the default one of a task.
 pub async fn load(common: &Common, task: &str) -> Result<Engine, EngineError> {
@@ -16,7 +16,7 @@ pub async fn load(common: &Common, task: &str) -> Result<Engine, EngineError> {
     let mut engine = Engine::new();
     let (backend, precision) = (common.backend.into(), common.precision.into());
     let mut silent = |_, _, _| {};
-    engine
+    let info = engine
         .load(
             &files,
             &model,
@@ -28,6 +28,13 @@ pub async fn load(common: &Common, task: &str) -> Result<Engine, EngineError> {
             &Cancel::default(),
         )
         .await?;
+    // Nobody gets another backend than they asked for without a word.
+    if matches!(common.backend, Backend::Gpu) && info.backend == "cpu" {
+        eprintln!("{}", info.why);
+    }
+    if let Some(notice) = engine.loaded().and_then(|loaded| loaded.notice.as_ref()) {
+        eprintln!("{notice}");
+    }
     Ok(engine)
 }
 

@@ -8,7 +8,12 @@ use glassformer_engine::tasks::translation::TranslateSettings;
 
 /// Runs transformer models and shows what they compute.
 #[derive(Debug, Parser)]
-#[command(name = "glassformer", version, disable_help_subcommand = true)]
+#[command(
+    name = "glassformer",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = false
+)]
 pub struct Options {
     /// What to do.
     #[command(subcommand)]
@@ -52,7 +57,7 @@ pub struct Common {
     #[arg(long, value_enum, default_value = "auto")]
     pub precision: Precision,
     /// Most tokens of prompt and answer together.
-    #[arg(long, default_value_t = glassformer_engine::DEFAULT_CONTEXT)]
+    #[arg(long, default_value_t = glassformer_engine::DEFAULT_CONTEXT, allow_negative_numbers = true)]
     pub context: usize,
     /// Print one JSON object.
     #[arg(long)]
@@ -102,7 +107,7 @@ impl From<Precision> for PrecisionChoice {
 #[derive(Args, Debug)]
 pub struct PromptArgs {
     /// The text to continue.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub prompt: String,
     /// Wrap the prompt in the model's chat template as a message from the user.
     #[arg(long)]
@@ -129,28 +134,28 @@ pub struct Generate {
     #[command(flatten)]
     pub prompt: PromptArgs,
     /// 0 is greedy.
-    #[arg(long, default_value_t = GenerateSettings::default().temperature)]
+    #[arg(long, default_value_t = GenerateSettings::default().temperature, allow_negative_numbers = true)]
     pub temperature: f32,
     /// Keep this many of the likeliest; 0 keeps all.
-    #[arg(long, default_value_t = GenerateSettings::default().top_k)]
+    #[arg(long, default_value_t = GenerateSettings::default().top_k, allow_negative_numbers = true)]
     pub top_k: u32,
     /// Keep the likeliest until their probabilities reach this; 1 keeps all.
-    #[arg(long, default_value_t = GenerateSettings::default().top_p)]
+    #[arg(long, default_value_t = GenerateSettings::default().top_p, allow_negative_numbers = true)]
     pub top_p: f32,
     /// Drop what is less likely than this fraction of the likeliest; 0 keeps all.
-    #[arg(long, default_value_t = GenerateSettings::default().min_p)]
+    #[arg(long, default_value_t = GenerateSettings::default().min_p, allow_negative_numbers = true)]
     pub min_p: f32,
     /// Above 1 makes tokens seen before less likely.
-    #[arg(long, default_value_t = GenerateSettings::default().repetition_penalty)]
+    #[arg(long, default_value_t = GenerateSettings::default().repetition_penalty, allow_negative_numbers = true)]
     pub repetition_penalty: f32,
     /// Most tokens to write.
-    #[arg(long, default_value_t = GenerateSettings::default().max_tokens)]
+    #[arg(long, default_value_t = GenerateSettings::default().max_tokens, allow_negative_numbers = true)]
     pub max_tokens: u32,
     /// Same seed, same text.
     #[arg(long, default_value_t = GenerateSettings::default().seed)]
     pub seed: u32,
     /// End before this text; may be given several times.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub stop: Vec<String>,
 }
 
@@ -180,10 +185,10 @@ pub struct Quantize {
     #[arg(long)]
     pub to: PathBuf,
     /// What the model is called; the folder's name where none is given.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub name: Option<String>,
     /// What people should know of it.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
     pub description: String,
     /// Print one JSON object.
     #[arg(long)]
@@ -196,13 +201,13 @@ pub struct Inspect {
     #[command(flatten)]
     pub common: Common,
     /// Print the values of the node of this name after a run of the text.
-    #[arg(long, requires = "text")]
+    #[arg(long, requires = "text", allow_hyphen_values = true)]
     pub node: Option<String>,
     /// What to run.
-    #[arg(long, requires = "node")]
+    #[arg(long, requires = "node", allow_hyphen_values = true)]
     pub text: Option<String>,
     /// A second sentence behind it.
-    #[arg(long, requires = "text")]
+    #[arg(long, requires = "text", allow_hyphen_values = true)]
     pub pair: Option<String>,
 }
 
@@ -212,13 +217,13 @@ pub struct FillMask {
     #[command(flatten)]
     pub common: Common,
     /// The text, with `[MASK]` where words are to be found.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub text: String,
     /// A second sentence that the model reads behind it.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub pair: Option<String>,
     /// How many words to print for each mask.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, allow_negative_numbers = true)]
     pub top: u32,
     /// Also fill all masks together, the surest first.
     #[arg(long)]
@@ -236,7 +241,7 @@ pub struct Logits {
     #[command(flatten)]
     pub prompt: PromptArgs,
     /// How many to print.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, allow_negative_numbers = true)]
     pub top: usize,
 }
 
@@ -246,16 +251,16 @@ pub struct Attention {
     #[command(flatten)]
     pub common: Common,
     /// The text that is run.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub text: String,
     /// A second sentence, for models that read pairs.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub pair: Option<String>,
     /// From 0; without layer and head, all heads are printed.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub layer: Option<u32>,
     /// From 0.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub head: Option<u32>,
 }
 
@@ -287,7 +292,7 @@ pub struct Classify {
     #[arg(long)]
     pub image: PathBuf,
     /// How many labels to print.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, allow_negative_numbers = true)]
     pub top: usize,
 }
 
@@ -297,7 +302,7 @@ pub struct Translate {
     #[command(flatten)]
     pub common: Common,
     /// The text.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub text: String,
     /// Its language.
     #[arg(long, default_value = "en")]
@@ -306,13 +311,13 @@ pub struct Translate {
     #[arg(long, default_value = "pt")]
     pub to: String,
     /// Hypotheses followed at once, 1 to 8; 1 is greedy.
-    #[arg(long, default_value_t = TranslateSettings::default().beams)]
+    #[arg(long, default_value_t = TranslateSettings::default().beams, allow_negative_numbers = true)]
     pub beams: u32,
     /// Translations wanted of each sentence.
-    #[arg(long, default_value_t = TranslateSettings::default().best)]
+    #[arg(long, default_value_t = TranslateSettings::default().best, allow_negative_numbers = true)]
     pub best: u32,
     /// Hypotheses are compared by score / length ^ this.
-    #[arg(long, default_value_t = TranslateSettings::default().length_penalty)]
+    #[arg(long, default_value_t = TranslateSettings::default().length_penalty, allow_negative_numbers = true)]
     pub length_penalty: f32,
     /// Most sentences translated side by side; without it as many as the backend gains from. They say the
     /// same either way.

@@ -7,7 +7,7 @@ use glassformer_engine::tasks::translation::TranslateSettings;
 use glassformer_engine::{Cancel, EngineError, registry};
 use serde_json::{Value, json};
 
-use crate::commands::show;
+use crate::commands::{show, show_object};
 use crate::model;
 use crate::options::{Common, Translate};
 
@@ -57,7 +57,7 @@ pub async fn translate(args: &Translate) -> Result<(), EngineError> {
         "words_per_s": translated.words_per_second,
         "seconds": translated.seconds,
     });
-    show(&format!("{result}\n"));
+    show_object(&engine, result);
     Ok(())
 }
 

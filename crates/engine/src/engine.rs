@@ -322,6 +322,9 @@ impl Engine {
                 }
             }
         };
+        if !data.iter().all(|logit| logit.is_finite()) {
+            return Err(TaskError::NotFinite.into());
+        }
         let mut top: Vec<(u32, f32)> = (0..).zip(data).collect();
         top.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         top.truncate(count);

@@ -28,12 +28,20 @@ pub enum EngineError {
     /// What was opened is no model.
     #[error("{0}")]
     NotAModel(String),
-    /// The bytes could not be had.
-    #[error("{file} could not be read: {reason}. Nothing of it was kept; try again.")]
+    /// A file cannot be read.
+    #[error("{file} could not be read: {reason}.")]
     Read {
         /// Which file.
         file: String,
         /// What the system says.
+        reason: String,
+    },
+    /// A file of the page's own server did not arrive.
+    #[error("{file} could not be fetched ({reason}), and nothing of it was kept; try again.")]
+    Fetch {
+        /// Which file.
+        file: String,
+        /// What the browser says.
         reason: String,
     },
     /// A file could not be written.
@@ -53,7 +61,7 @@ pub enum EngineError {
     #[error("{0}")]
     NoGpu(String),
     /// The server answered, but not with the file.
-    #[error("{file} is not on the server (it answered {status}).")]
+    #[error("{file} {}.", refusal(*.status))]
     Status {
         /// Which file.
         file: String,
@@ -112,6 +120,14 @@ pub enum EngineError {
 impl From<wasm_split_helpers::SplitLoaderError> for EngineError {
     fn from(_: wasm_split_helpers::SplitLoaderError) -> Self {
         Self::MissingPart
+    }
+}
+
+/// What a server's refusal means for the file that was asked for.
+fn refusal(status: u16) -> String {
+    match status {
+        404 | 410 => format!("is not on the server (it answered {status})"),
+        _ => format!("was not handed out by the server (it answered {status}); try again later"),
     }
 }
 

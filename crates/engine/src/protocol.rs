@@ -245,6 +245,8 @@ pub enum Event {
         notice: Option<String>,
         /// Handles of all models in memory now; those that are missing had to make room.
         held: Vec<u32>,
+        /// Whether its weights are in the browser's cache, so that loading it again fetches nothing.
+        cached: bool,
     },
     /// The GPU was lost in the middle of a generation; the model was loaded again, and the
     /// generation goes on where it was.

@@ -18,6 +18,11 @@ pub trait Source {
         self.len() == Some(0)
     }
 
+    /// Whether the end of its stream tells if these are the bytes that were published.
+    fn is_published(&self) -> bool {
+        false
+    }
+
     /// Starts reading. A stream that is dropped or fails before its end leaves nothing behind.
     fn open<'a>(
         &'a self,

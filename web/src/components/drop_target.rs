@@ -1,16 +1,17 @@
 //! Dropping a model file or folder anywhere on the page opens it.
 
-use futures::channel::oneshot;
+use js_sys::{Function, Promise};
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     DataTransfer, DragEvent, File, FileSystemDirectoryEntry, FileSystemEntry, FileSystemFileEntry,
 };
 
 use crate::components::open_model::{listed, open};
-use crate::page::Page;
+use crate::page::{Page, Problem};
 use crate::tabs::{attention, matching};
 
 /// Listens on the window, and covers the page while files hover over it.
@@ -47,8 +48,11 @@ pub fn DropTarget() -> impl IntoView {
             // The entries must be taken before the event is over.
             let dropped = Dropped::take(&transfer);
             spawn_local(async move {
-                let (label, files) = dropped.files().await;
                 let desk = untrack(|| page.open_desk());
+                let (label, files) = match dropped.files().await {
+                    Ok(taken) => taken,
+                    Err(unread) => return desk.problem.set(Some(unread)),
+                };
                 let takes = [matching::ID, attention::ID].contains(&desk.id);
                 if takes && !files.iter().any(is_of_model) {
                     desk.dropped.set(files);
@@ -103,55 +107,61 @@ impl Dropped {
         }
     }
 
-    async fn files(self) -> (String, Vec<File>) {
+    async fn files(self) -> Result<(String, Vec<File>), Problem> {
         match self {
             Self::Files(files) => {
                 let label = files.first().map(File::name).unwrap_or_default();
-                (label, files)
+                Ok((label, files))
             }
             Self::Folder(folder) => {
-                let mut files = Vec::new();
-                for entry in entries(&folder).await {
-                    if entry.is_file() {
-                        files.extend(file_of(entry.unchecked_into()).await);
-                    }
-                }
-                (folder.name(), files)
+                let name = folder.name();
+                let files = files_in(&folder).await;
+                files
+                    .map(|files| (name.clone(), files))
+                    .map_err(|error| Problem {
+                        sentence: format!("The browser could not read {name}; nothing was opened."),
+                        detail: format!("{error:?}"),
+                    })
             }
         }
     }
 }
 
-/// The entries directly inside a folder; a folder that cannot be read has none.
-async fn entries(folder: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> {
+/// The files directly inside a folder.
+async fn files_in(folder: &FileSystemDirectoryEntry) -> Result<Vec<File>, JsValue> {
     let reader = folder.create_reader();
-    let mut all = Vec::new();
-    // Browsers hand them out in batches, an empty one at the end.
+    let mut files = Vec::new();
+    // Browsers hand entries out in batches, an empty one at the end.
     loop {
-        let (give, batch) = oneshot::channel::<JsValue>();
-        let give = Closure::once(move |entries: JsValue| {
-            let _ = give.send(entries);
-        });
-        if reader
-            .read_entries_with_callback(give.as_ref().unchecked_ref())
-            .is_err()
-        {
-            return all;
-        }
-        let Ok(batch) = batch.await else { return all };
-        let batch = js_sys::Array::from(&batch);
+        let batch =
+            answered(|found, failed| reader.read_entries_with_callback_and_callback(found, failed));
+        let batch = js_sys::Array::from(&batch.await?);
         if batch.length() == 0 {
-            return all;
+            return Ok(files);
         }
-        all.extend(batch.iter().map(JsCast::unchecked_into::<FileSystemEntry>));
+        for entry in batch.iter().map(JsCast::unchecked_into::<FileSystemEntry>) {
+            if entry.is_file() {
+                let entry: FileSystemFileEntry = entry.unchecked_into();
+                let file = answered(|found, failed| {
+                    entry.file_with_callback_and_callback(found, failed);
+                    Ok(())
+                });
+                files.push(file.await?.unchecked_into());
+            }
+        }
     }
 }
 
-async fn file_of(entry: FileSystemFileEntry) -> Option<File> {
-    let (give, file) = oneshot::channel::<File>();
-    let give = Closure::once(move |file: File| {
-        let _ = give.send(file);
+/// Waits for whichever of two callbacks is called: the first with a result, the second with an error.
+async fn answered(
+    ask: impl FnOnce(&Function, &Function) -> Result<(), JsValue>,
+) -> Result<JsValue, JsValue> {
+    let (mut asked, mut ask) = (Ok(()), Some(ask));
+    let answer = Promise::new(&mut |found, failed| {
+        if let Some(ask) = ask.take() {
+            asked = ask(&found, &failed);
+        }
     });
-    entry.file_with_callback(give.as_ref().unchecked_ref());
-    file.await.ok()
+    asked?;
+    JsFuture::from(answer).await
 }

@@ -107,14 +107,19 @@ impl Worker {
                 precision,
             } => {
                 cancel.check()?;
-                let order = (model.clone(), backend, precision);
+                let order = (model, backend, precision);
                 if !self.choose(&order) {
-                    self.load(id, &model, job.files, backend, precision, &cancel)
+                    self.load(id, &order.0, job.files, backend, precision, &cancel)
                         .await?;
                     let handle = self.engine.info().map(|info| info.handle);
-                    self.loaded.extend(handle.map(|handle| (handle, order)));
+                    self.loaded
+                        .extend(handle.map(|handle| (handle, order.clone())));
                 }
-                self.ready(id)
+                let cached = match &order.0 {
+                    ModelSource::Manifest { id } => in_cache(id).await,
+                    ModelSource::Files { .. } => false,
+                };
+                self.ready(id, cached)
             }
             Request::FillMask { model, request, .. } => {
                 cancel.check()?;
@@ -244,10 +249,7 @@ impl Worker {
                 Ok(())
             }
             Request::IsCached { model } => {
-                let cached = match registry::find(&model) {
-                    Some(entry) => is_cached(entry).await,
-                    None => false,
-                };
+                let cached = in_cache(&model).await;
                 post(id, Event::Cached { cached });
                 Ok(())
             }
@@ -359,7 +361,7 @@ impl Worker {
         Ok(())
     }
 
-    fn ready(&self, id: u32) -> Result<(), EngineError> {
+    fn ready(&self, id: u32, cached: bool) -> Result<(), EngineError> {
         let mut model = self.engine.info().ok_or(EngineError::NoModel)?.clone();
         // Of now: what was loaded long ago has run since.
         model.heap_bytes = heap_bytes();
@@ -374,8 +376,17 @@ impl Worker {
                 model,
                 notice,
                 held,
+                cached,
             },
         );
         Ok(())
+    }
+}
+
+/// Whether a model of the manifest is in the browser's cache.
+async fn in_cache(model: &str) -> bool {
+    match registry::find(model) {
+        Some(entry) => is_cached(entry).await,
+        None => false,
     }
 }

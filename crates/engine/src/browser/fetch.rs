@@ -23,7 +23,7 @@ pub struct NetworkFile(pub ModelFile);
 
 impl NetworkFile {
     fn failed(&self, error: &JsValue) -> EngineError {
-        EngineError::Read {
+        EngineError::Fetch {
             file: self.name().into(),
             reason: reason(error),
         }
@@ -64,6 +64,10 @@ impl Source for NetworkFile {
 
     fn len(&self) -> Option<u64> {
         Some(self.0.bytes)
+    }
+
+    fn is_published(&self) -> bool {
+        true
     }
 
     fn open<'a>(
@@ -114,7 +118,7 @@ impl ByteStream for CachedStream<'_> {
                 // The next attempt downloads it again.
                 _ => {
                     cache::forget(&self.file.0).await;
-                    let reason = "the copy kept by the browser is damaged";
+                    let reason = "the copy that the browser kept is damaged and was dropped, so run again to fetch it";
                     return Err(EngineError::Read {
                         file: self.file.name().into(),
                         reason: reason.into(),

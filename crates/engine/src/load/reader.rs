@@ -64,7 +64,9 @@ impl Reader<'_> {
         let mut sink = HeaderSink(None);
         while let Some(chunk) = stream.next().await? {
             self.cancel.check()?;
-            file.push(&chunk, &mut sink)?;
+            if let Err(error) = file.push(&chunk, &mut sink) {
+                return Err(self.blame(source, stream, error).await);
+            }
             if let Some(header) = sink.0 {
                 return Ok(header);
             }
@@ -83,7 +85,9 @@ impl Reader<'_> {
         let mut file = file_stream(source);
         (self.progress)(self.done, self.total, stream.origin());
         while let Some(chunk) = stream.next().await? {
-            file.push(&chunk, sink)?;
+            if let Err(error) = file.push(&chunk, sink) {
+                return Err(self.blame(source, stream, error).await);
+            }
             sink.settle(self.cancel).await?;
             self.done += chunk.len() as u64;
             self.pause(stream.as_ref()).await?;
@@ -93,6 +97,30 @@ impl Reader<'_> {
         (self.progress)(self.done, self.total, stream.origin());
         self.notice = stream.notice().or(self.notice.take());
         Ok(())
+    }
+
+    /// Why a file was refused in the middle. Damage on the way looks like another kind of file, so a published one is
+    /// read to its end, where its hash tells which it is.
+    async fn blame(
+        &mut self,
+        source: &dyn Source,
+        mut stream: Box<dyn ByteStream + '_>,
+        refused: EngineError,
+    ) -> EngineError {
+        // No damage: there is no memory, or no GPU.
+        if !source.is_published() || matches!(refused, EngineError::Exec(_)) {
+            return refused;
+        }
+        loop {
+            match stream.next().await {
+                Ok(Some(chunk)) => self.done += chunk.len() as u64,
+                Ok(None) => return refused,
+                Err(error) => return error,
+            }
+            if let Err(error) = self.pause(stream.as_ref()).await {
+                return error;
+            }
+        }
     }
 
     /// Lets waiting messages in from time to time.

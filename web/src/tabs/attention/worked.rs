@@ -3,7 +3,10 @@
 
 use std::fmt::Write;
 
+use leptos::html::Input;
 use leptos::prelude::*;
+
+use crate::components::number::show_number;
 
 const WORDS: [&str; 3] = ["I", "love", "AI"];
 
@@ -65,6 +68,9 @@ pub fn WorkedExample() -> impl IntoView {
     let worked = Memo::new(move |_| work(&queries.get(), &keys.get(), &values.get(), causal.get()));
     let matrix = |name: &'static str, means: &'static str, rows: RwSignal<Rows>| {
         let cell = move |i: usize, c: usize| {
+            let field = NodeRef::<Input>::new();
+            let number = Signal::derive(move || tidy(rows.get()[i][c]));
+            show_number(field, number);
             view! {
                 <td>
                     <input
@@ -72,7 +78,8 @@ pub fn WorkedExample() -> impl IntoView {
                         step="0.5"
                         inputmode="decimal"
                         aria-label=format!("{name}, “{}”, number {}", WORDS[i], c + 1)
-                        prop:value=move || tidy(rows.get()[i][c])
+                        node_ref=field
+                        on:blur:target=move |event| event.target().set_value(&number.get_untracked())
                         on:input:target=move |event| {
                             let number = event.target().value().parse::<f64>();
                             if let Some(number) = number.ok().filter(|x| x.abs() <= 1e3) {

@@ -19,7 +19,7 @@ use crate::components::token_stream::{Kept, Token, TokenStream};
 use crate::desk::Desk;
 use crate::engine_client::Events;
 use crate::fragment::Mode;
-use crate::model::{LoadEnd, now_seconds};
+use crate::model::{Chosen, LoadEnd, now_seconds};
 use crate::page::{Page, Problem};
 
 /// The runs of the Generate tab, one at a time.
@@ -64,8 +64,8 @@ pub struct Asked {
     pub mode: Mode,
     /// How tokens are chosen, in the branches too.
     pub settings: GenerateSettings,
-    /// The model that wrote it.
-    pub model: String,
+    /// The model that wrote it; opened files of the same name are another one.
+    pub model: Chosen,
     /// The engine's name for that model.
     pub handle: u32,
 }
@@ -222,12 +222,13 @@ impl Runs {
             return;
         };
         let mode = self.readable_mode(&info);
+        let model = self.desk.model.chosen.get_untracked();
         let settings = self.page.settings.get_untracked();
         let asked = Asked {
             text,
             mode,
             settings,
-            model: info.id,
+            model,
             handle: info.handle,
         };
         self.send(run, asked, Into::NewText(steps)).await;
@@ -237,11 +238,16 @@ impl Runs {
         let Some(info) = self.model(run).await else {
             return;
         };
-        if info.id != asked.model {
-            let sentence = "This text was written by another model; your text is kept. Choose that model again to branch here.";
+        let chosen = self.desk.model.chosen.get_untracked();
+        if chosen != asked.model {
+            let sentence = "This text was written by another model; it is kept, and can be branched once that model is chosen again.";
             return self.fail(Problem {
                 sentence: sentence.into(),
-                detail: format!("{} is loaded, {} wrote it", info.id, asked.model),
+                detail: format!(
+                    "{} is loaded, {} wrote it",
+                    chosen.name(),
+                    asked.model.name()
+                ),
             });
         }
         asked.handle = info.handle;

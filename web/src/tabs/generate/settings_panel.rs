@@ -1,8 +1,10 @@
 //! The settings: one line that opens into labelled controls.
 
 use glassformer_engine::protocol::GenerateSettings;
+use leptos::html::Input;
 use leptos::prelude::*;
 
+use crate::components::number::show_number;
 use crate::page::Page;
 use crate::settings::{self, SETTINGS, Setting};
 
@@ -56,6 +58,8 @@ fn Number(setting: &'static Setting, values: RwSignal<GenerateSettings>) -> impl
         }
     };
     let current = Memo::new(move |_| values.with(|values| setting.read(values)));
+    let field = NodeRef::<Input>::new();
+    show_number(field, current.into());
     let draw = move |_| write(((js_sys::Math::random() * 1e6) as u32).to_string());
     view! {
         <div class="control">
@@ -71,7 +75,7 @@ fn Number(setting: &'static Setting, values: RwSignal<GenerateSettings>) -> impl
                     data-testid=format!("setting-{}", setting.key)
                     aria-describedby=explains.clone()
                     aria-invalid=move || wrong.with(Option::is_some).to_string()
-                    prop:value=current
+                    node_ref=field
                     on:input:target=move |event| write(event.target().value())
                     on:blur:target=move |event| {
                         wrong.set(None);
