@@ -23,7 +23,7 @@ pub async fn load(common: &Common, task: &str) -> Result<Engine, EngineError> {
             name,
             backend,
             precision,
-            common.context,
+            common.context.get(),
             &mut silent,
             &Cancel::default(),
         )

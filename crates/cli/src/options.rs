@@ -1,10 +1,14 @@
 //! What can be typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glassformer_engine::protocol::{BackendChoice, GenerateSettings, PrecisionChoice, Prompt};
 use glassformer_engine::tasks::translation::TranslateSettings;
+
+const DEFAULT_CONTEXT: NonZeroUsize =
+    NonZeroUsize::new(glassformer_engine::DEFAULT_CONTEXT).unwrap();
 
 /// Runs transformer models and shows what they compute.
 #[derive(Debug, Parser)]
@@ -57,8 +61,8 @@ pub struct Common {
     #[arg(long, value_enum, default_value = "auto")]
     pub precision: Precision,
     /// Most tokens of prompt and answer together.
-    #[arg(long, default_value_t = glassformer_engine::DEFAULT_CONTEXT, allow_negative_numbers = true)]
-    pub context: usize,
+    #[arg(long, default_value_t = DEFAULT_CONTEXT, allow_negative_numbers = true)]
+    pub context: NonZeroUsize,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -19,7 +19,7 @@ mod picture;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Texts that can be looked at at once: two, to compare them.
+/// Texts of a model that can be looked at at once: two, to compare them.
 const MOST_RUNS: usize = 2;
 
 /// No vocabulary known has tokens of more bytes; encoding takes far more memory than text.
@@ -81,7 +81,7 @@ impl Ready {
         }
         let of = ids.len();
         let most = MOST_TOKENS.min(self.loaded.context);
-        if of > most {
+        if of > most && most > 0 {
             // The token that ends a text stays at its end.
             let last = ids[of - 1];
             ids.truncate(most);
@@ -223,6 +223,13 @@ impl Ready {
         done
     }
 
+    /// Forgets all texts, as another model's are looked at now.
+    fn drop_runs(&mut self) {
+        for (_, run) in self.runs.drain(..) {
+            run.close(self.exec.as_mut());
+        }
+    }
+
     fn drop_run(&mut self, run: u32) {
         let exec = self.exec.as_mut();
         self.runs.retain(|(id, each)| {
@@ -257,7 +264,7 @@ impl Ready {
 
 impl Engine {
     /// Runs a text, or a pair of sentences, and keeps what every head looked at under the number
-    /// `run`. The engine keeps two of them for each model.
+    /// `run`. The engine keeps two of them, of one model.
     ///
     /// # Errors
     /// If nothing is loaded, the text is empty, the model has no attention, or on cancel.
@@ -308,13 +315,15 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<AttentionSummary> {
         yield_now().await;
-        let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
+        let (ready, others) = self.models.split_last_mut().ok_or(EngineError::NoModel)?;
+        // Their maps are as large as weights.
+        others.iter_mut().for_each(Ready::drop_runs);
         loop {
             ready.begin(run, &encoded)?;
             match ready.finish(run, emit, cancel).await {
                 Ok(()) => break,
                 Err(EngineError::Task(TaskError::Exec(error))) if error.is_of_device() => {
-                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
+                    let (place, notice) = self.executors.after_loss(ready, &error).await;
                     ready.move_to(place, cancel).await?;
                     let model = ready.info.clone();
                     emit(Event::Moved { model, notice });

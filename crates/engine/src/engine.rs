@@ -69,6 +69,14 @@ impl Engine {
         Self::default()
     }
 
+    /// Nothing loaded; handles are counted from a number.
+    pub fn numbered_from(handles: u32) -> Self {
+        Self {
+            handles,
+            ..Self::default()
+        }
+    }
+
     /// Nothing loaded; models make room for others beyond so many bytes of weights.
     pub fn with_budget(most_weight_bytes: u64) -> Self {
         Self {
@@ -254,7 +262,7 @@ impl Engine {
             };
             let step = match step {
                 Err(TaskError::Exec(error)) if error.is_of_device() => {
-                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
+                    let (place, notice) = self.executors.after_loss(ready, &error).await;
                     ready.move_to(place, cancel).await?;
                     let model = ready.info.clone();
                     emit(Event::Moved { model, notice });

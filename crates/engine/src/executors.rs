@@ -12,12 +12,15 @@ use crate::EngineError;
 use crate::measure::{self, Speeds};
 use crate::parts::{Begun, part};
 use crate::protocol::{BackendChoice, PrecisionChoice};
+use crate::ready::Ready;
 
 /// An executor, and one sentence on why it is this one.
 pub(crate) struct Place {
     pub(crate) exec: Box<dyn Executor>,
     pub(crate) precision: PrecisionChoice,
     pub(crate) why: String,
+    /// The device it is on, if that is a GPU.
+    pub(crate) gpu: Weak<Gpu>,
 }
 
 /// The precision to ask a backend for: what it does best, unless one is chosen. A GPU that is
@@ -47,6 +50,7 @@ impl Place {
             exec: Box::new(CpuExecutor::new(precision)),
             precision: choice,
             why: format!("{how}{reason}"),
+            gpu: Weak::new(),
         }
     }
 
@@ -61,6 +65,7 @@ impl Place {
         }
         let with = if info.subgroups { "with" } else { "without" };
         let precision = wanted(choice, Some(&gpu));
+        let device = Rc::downgrade(&gpu);
         let exec = GpuExecutor::new(gpu, precision);
         // The executor computes in f32 where the device knows nothing else; the badge says so.
         let how = match (exec.precision(), choice) {
@@ -74,6 +79,7 @@ impl Place {
             why: format!("Compute shaders on {name}, {with} subgroups: {how}.{reason}"),
             exec: Box::new(exec),
             precision: choice,
+            gpu: device,
         }
     }
 
@@ -183,19 +189,21 @@ impl Executors {
     }
 
     /// Where to go on after the GPU was lost or failed, and what to tell: a new device the first
-    /// time, then the CPU.
+    /// time, then the CPU. A device that another model had opened since is no loss.
     pub(crate) async fn after_loss(
         &mut self,
-        precision: PrecisionChoice,
+        failed: &Ready,
         error: &ExecError,
     ) -> (Place, String) {
+        let precision = failed.precision;
         // What drivers say is long, and of no help to the person.
         let what = match error {
             ExecError::DeviceLost => "The GPU was lost.",
             _ => "The GPU reported an error.",
         };
-        // Another model on the same device may have had it opened again.
-        let reopened = *error == ExecError::DeviceLost && self.in_use().is_some();
+        let reopened = self
+            .in_use()
+            .is_some_and(|gpu| !failed.gpu.ptr_eq(&Rc::downgrade(&gpu)));
         if !reopened {
             self.losses += 1;
             *self.switch.0.borrow_mut() = Weak::new();

@@ -143,9 +143,14 @@ impl Files {
         }
     }
 
-    /// Bytes of all files, as far as that is certain.
+    /// Bytes of the weights that would be loaded, as far as that is certain. Folders hold the same weights for other
+    /// programs too.
     pub fn bytes(&self) -> u64 {
-        self.0.iter().filter_map(|source| source.len()).sum()
+        let single = self.marian().or_else(|| self.gguf());
+        match single.or_else(|| self.torch_file()) {
+            Some(file) => file.len().unwrap_or(0),
+            None => self.weights().filter_map(|source| source.len()).sum(),
+        }
     }
 
     /// The single file, whatever its name, or the only `.gguf` among several.

@@ -1,8 +1,10 @@
 //! One model, loaded and ready.
 
 use std::pin::pin;
+use std::rc::Weak;
 
 use futures::future::{Either, select};
+use glassformer_gpu::Gpu;
 use glassformer_graph::{Bindings, Executor, SessionId};
 use glassformer_tasks::attention::{AttentionRun, Layout};
 use glassformer_tasks::{Branch, GenerateSettings, Generation, Held};
@@ -45,6 +47,8 @@ pub(crate) struct Ready {
     /// To load it again, should the GPU be lost.
     pub(crate) files: Files,
     pub(crate) precision: PrecisionChoice,
+    /// The device it is on, if that is a GPU.
+    pub(crate) gpu: Weak<Gpu>,
     /// The tokens whose keys and values the session holds.
     pub(crate) held: Vec<u32>,
     /// Texts whose attention is looked at, by the numbers the page gave them, the latest last.
@@ -64,6 +68,7 @@ impl Ready {
             mut exec,
             precision,
             why,
+            gpu,
         } = place;
         let loaded = files.load(exec.as_mut(), context, progress, cancel).await?;
         let mut usual = USUAL_RUNS.to_vec();
@@ -110,6 +115,7 @@ impl Ready {
             info,
             files: files.clone(),
             precision,
+            gpu,
             held: Vec::new(),
             runs: Vec::new(),
         })

@@ -87,6 +87,13 @@ pub struct Gpu {
     counts: Cell<Counts>,
 }
 
+/// A browser would keep the device and all it holds until the garbage collector comes by.
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
 /// Shaders that a browser compiles at once: its threads have other work too.
 #[cfg(target_arch = "wasm32")]
 const AT_ONCE: usize = 4;
@@ -210,6 +217,12 @@ impl Gpu {
     pub fn lose(&self) {
         self.health.lost.store(true, Ordering::Release);
         self.device.destroy();
+    }
+
+    /// Remembers that the device is gone, as something showed before it said so: nobody goes on with it.
+    fn found_lost(&self) -> ExecError {
+        self.health.lost.store(true, Ordering::Release);
+        ExecError::DeviceLost
     }
 
     /// Fails if the device is lost or has reported an error.
@@ -352,14 +365,14 @@ impl Gpu {
             .poll(wgpu::PollType::wait_indefinitely())
             .is_err()
         {
-            return Err(ExecError::DeviceLost);
+            return Err(self.found_lost());
         }
         // A buffer that lives can be mapped; only a device that is gone refuses, and it may do so
         // before it says that it is gone.
-        let mapped = mapped.await.map_err(|_| ExecError::DeviceLost)?;
+        let mapped = mapped.await.map_err(|_| self.found_lost())?;
         if mapped.is_err() {
             self.check()?;
-            return Err(ExecError::DeviceLost);
+            return Err(self.found_lost());
         }
         self.check()?;
         let view = buffer.get_mapped_range(range);

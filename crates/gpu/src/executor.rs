@@ -25,6 +25,9 @@ type Result<T, E = ExecError> = std::result::Result<T, E>;
 /// Entry, tapped nodes and sizes a plan was made for.
 type PlanKey = (String, Vec<NodeId>, Sizes);
 
+/// Plans with taps that are kept ready: one text goes through two or three, the steps behind one weight through one.
+const MOST_LOOKING: usize = 6;
+
 /// Runs models on the GPU.
 #[derive(Debug)]
 pub struct GpuExecutor {
@@ -35,6 +38,8 @@ pub struct GpuExecutor {
     sessions: HashMap<SessionId, Session>,
     next_session: u32,
     plans: HashMap<PlanKey, Prepared>,
+    /// Of the plans, those that keep what is looked at, the one used last at the end.
+    looking: Vec<PlanKey>,
     choosers: HashMap<SessionId, Chooser>,
 }
 
@@ -55,6 +60,7 @@ impl GpuExecutor {
             sessions: HashMap::new(),
             next_session: 0,
             plans: HashMap::new(),
+            looking: Vec::new(),
             choosers: HashMap::new(),
         }
     }
@@ -106,6 +112,16 @@ impl GpuExecutor {
         let (_, nodes, sizes) = key;
         let store = self.store.as_ref().ok_or_else(no_model)?;
         Plan::lower(graph, nodes, &store.layout, *sizes)
+    }
+
+    /// Another run of a plan that keeps what is looked at. There are as many as layers and more, each with buffers of
+    /// its own; those that were not used for longest are dropped.
+    fn looked_with(&mut self, key: &PlanKey) {
+        self.looking.retain(|other| other != key);
+        self.looking.push(key.clone());
+        if self.looking.len() > MOST_LOOKING {
+            self.plans.remove(&self.looking.remove(0));
+        }
     }
 
     fn sizes(&self, graph: &Graph, bindings: &Bindings) -> Sizes {
@@ -216,6 +232,9 @@ impl Executor for GpuExecutor {
         }
         graph.check_indices(&model, &run, &bindings)?;
         let key = self.key(graph, run.entry, run.taps, self.sizes(graph, &bindings))?;
+        if !run.taps.is_empty() {
+            self.looked_with(&key);
+        }
         if !self.plans.contains_key(&key) {
             let plan = self.lower(graph, &key)?;
             let prepared = Prepared::new(&self.gpu, plan)?;

@@ -71,11 +71,12 @@ impl Prepared {
         let dispatches = &self.plan.dispatches;
         dispatches.iter().try_for_each(|d| d.check(bindings))?;
         let most = gpu.device.limits().max_storage_buffer_binding_size;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let fits = |buffer: &Buffer, bytes: usize| buffer.size() >= bytes as u64;
         for (i, shapes) in self.plan.buffers.iter().enumerate() {
             let elements = shapes.iter().map(|shape| shape.elements(bindings)).max();
             let bytes = elements.unwrap_or(0).saturating_mul(WORD);
-            if bytes as u64 > most {
+            if bytes > most {
                 return Err(ExecError::OutOfMemory { bytes });
             }
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
@@ -84,7 +85,7 @@ impl Prepared {
                 self.groups.clear();
             } else if !fits(&self.buffers[i], bytes) {
                 // Lengths of attention grow with every token: by half at once.
-                let bytes = (bytes + bytes / 2).min(most as usize);
+                let bytes = bytes.saturating_add(bytes / 2).min(most);
                 self.buffers[i] = gpu.buffer("value", bytes, usage);
                 self.groups.clear();
             }

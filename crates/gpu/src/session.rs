@@ -169,20 +169,26 @@ impl Session {
     /// Makes room for sources in place of those before; says whether the buffers are new.
     pub(crate) fn read_sources(&mut self, gpu: &Gpu, sources: Sources) -> Result<bool> {
         let rows = sources.rows();
+        let grows = rows > self.source_capacity;
+        if grows {
+            let capacity = rows.next_multiple_of(SOURCE_STEP);
+            let larger = |state: &State| match state.kind {
+                StateKind::Source => room(gpu, capacity.saturating_mul(state.width)).map(Some),
+                _ => Ok(None),
+            };
+            // All of them before the first takes its place: should there be no room, nothing has changed.
+            let larger: Vec<_> = self.states.iter().map(larger).collect::<Result<_>>()?;
+            for (state, buffer) in self.states.iter_mut().zip(larger) {
+                if buffer.is_some() {
+                    state.buffers[0] = buffer;
+                }
+            }
+            self.source_capacity = capacity;
+            self.generation += 1;
+        }
         self.sources = sources;
         self.write_sources(gpu);
-        if rows <= self.source_capacity {
-            return Ok(false);
-        }
-        let capacity = rows.next_multiple_of(SOURCE_STEP);
-        for state in &mut self.states {
-            if state.kind == StateKind::Source {
-                state.buffers[0] = Some(room(gpu, capacity.saturating_mul(state.width))?);
-            }
-        }
-        self.source_capacity = capacity;
-        self.generation += 1;
-        Ok(true)
+        Ok(grows)
     }
 
     /// Tells the device whose source is whose.

@@ -175,7 +175,7 @@ impl Reading {
         let cut = !rest.is_empty() || pieces.len() > self.context;
         // The token that ends a text stays at its end: CLIP reads the meaning there.
         if pieces.len() > self.context {
-            pieces.drain(self.context - 1..pieces.len() - 1);
+            pieces.drain(self.context.saturating_sub(1)..pieces.len() - 1);
         }
         if pieces.is_empty() {
             return Err(TaskError::NoTokens);

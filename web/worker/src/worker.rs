@@ -47,7 +47,11 @@ pub fn post(id: u32, body: Event) {
 pub fn start() {
     let (sender, receiver) = mpsc::unbounded();
     let running = Running::default();
-    let worker = Worker::default();
+    let worker = Worker {
+        // Another worker may have died before this one; nobody takes its models for ours.
+        engine: Engine::numbered_from((js_sys::Math::random() * f64::from(u32::MAX / 2)) as u32),
+        loaded: Vec::new(),
+    };
     let device = worker.engine.device_switch();
     let heard = {
         let running = Rc::clone(&running);
@@ -90,7 +94,6 @@ fn answer(error: &EngineError) -> Event {
 type Order = (ModelSource, BackendChoice, PrecisionChoice);
 
 /// The engine and what it holds.
-#[derive(Default)]
 struct Worker {
     engine: Engine,
     /// The models in memory by their handles, and how they were asked for.
@@ -139,31 +142,32 @@ impl Worker {
                 post(id, Event::Translated { result });
                 Ok(())
             }
-            Request::Generate { .. } if cancel.is_cancelled() => {
-                let (reason, text) = (FinishReason::Stopped, String::new());
-                let stats = GenerateStats::default();
-                post(
-                    id,
-                    Event::Finished {
-                        reason,
-                        text,
-                        stats,
-                    },
-                );
-                Ok(())
-            }
             Request::Generate {
                 model,
                 prompt,
                 settings,
                 branch,
             } => {
-                self.engine.choose(model)?;
                 let mut emit = |event| post(id, event);
-                self.engine
-                    .generate(&prompt, branch, settings, &mut emit, &cancel)
-                    .await?;
-                Ok(())
+                let done = match cancel.check().and_then(|()| self.engine.choose(model)) {
+                    Ok(_) => {
+                        let text = self
+                            .engine
+                            .generate(&prompt, branch, settings, &mut emit, &cancel);
+                        text.await.map(drop)
+                    }
+                    Err(error) => Err(error),
+                };
+                // Whatever was stopped, before its first token or on the way to another device, is a text that ended.
+                if done == Err(EngineError::Cancelled) {
+                    emit(Event::Finished {
+                        reason: FinishReason::Stopped,
+                        text: String::new(),
+                        stats: GenerateStats::default(),
+                    });
+                    return Ok(());
+                }
+                done
             }
             Request::Attend {
                 model,

@@ -28,7 +28,7 @@ impl Engine {
             let result = ready.fill_mask(request, cancel).await;
             match result {
                 Err(EngineError::Task(TaskError::Exec(error))) if error.is_of_device() => {
-                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
+                    let (place, notice) = self.executors.after_loss(ready, &error).await;
                     ready.move_to(place, cancel).await?;
                     let model = ready.info.clone();
                     emit(Event::Moved { model, notice });

@@ -159,7 +159,7 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<()> {
         let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
-        let (place, notice) = self.executors.after_loss(ready.precision, error).await;
+        let (place, notice) = self.executors.after_loss(ready, error).await;
         ready.move_to(place, cancel).await?;
         let model = ready.info.clone();
         emit(Event::Moved { model, notice });

@@ -122,7 +122,7 @@ impl Engine {
             let ready = self.models.last_mut().ok_or(EngineError::NoModel)?;
             match ready.sentences(request, waiting, done, turn).await {
                 Err(EngineError::Task(TaskError::Exec(error))) if error.is_of_device() => {
-                    let (place, notice) = self.executors.after_loss(ready.precision, &error).await;
+                    let (place, notice) = self.executors.after_loss(ready, &error).await;
                     ready.move_to(place, turn.cancel).await?;
                     let model = ready.info.clone();
                     (done.emit)(Event::Moved { model, notice });

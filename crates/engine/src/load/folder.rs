@@ -76,7 +76,7 @@ impl Files {
     }
 
     /// PyTorch's own file, if the weights are in nothing safer.
-    fn torch_file(&self) -> Option<&dyn Source> {
+    pub(super) fn torch_file(&self) -> Option<&dyn Source> {
         if self.weights().next().is_some() {
             return None;
         }

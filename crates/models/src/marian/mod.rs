@@ -19,6 +19,9 @@ use crate::{Blueprint, ModelError, Rules};
 /// Most positions of source or translation: sentences are cut into pieces of far fewer.
 const MOST_POSITIONS: usize = 1024;
 
+/// Elements of the table of positions: far above any model's, and a quarter of what a tab can hold.
+const MOST_ANGLES: usize = 1 << 28;
+
 /// Reads a Marian binary file.
 pub fn from_file(file: &MarianFile, context: usize) -> Result<Blueprint, ModelError> {
     let config = MarianConfig::from_options(&file.options)?;
@@ -41,6 +44,12 @@ fn blueprint(
 ) -> Result<Blueprint, ModelError> {
     let max_context = config.positions.unwrap_or(MOST_POSITIONS);
     let context = context.min(max_context);
+    if context.saturating_mul(config.hidden) > MOST_ANGLES {
+        return Err(ModelError::Unsupported {
+            key: "a context of".into(),
+            value: format!("{context} positions"),
+        });
+    }
     let unused: &[&str] = match config.decoder {
         Decoder::Student => {
             names::check_bytes(tensors)?;

@@ -36,13 +36,43 @@ pub fn pieces<'t>(language: &str, text: &'t str) -> Vec<Piece<'t>> {
             }
             let at = start + at + (segment.len() - segment.trim_start().len());
             add(done, at, false);
-            add(at, at + trimmed.len(), true);
-            done = at + trimmed.len();
+            done = at;
+            for part in parts(trimmed) {
+                let at = at + offset_in(trimmed, part).unwrap_or_default();
+                add(done, at, false);
+                add(at, at + part.len(), true);
+                done = at + part.len();
+            }
         }
         start += line.len();
     }
     add(done, text.len(), false);
     found
+}
+
+/// Bytes of a sentence beyond which it is cut, where there are words, before anybody makes tokens of it: that takes some
+/// hundred bytes for each.
+const MOST_BYTES: usize = 1 << 14;
+
+/// A sentence, or the parts of one that is no sentence any more.
+fn parts(sentence: &str) -> impl Iterator<Item = &str> {
+    let mut rest = sentence;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = rest.len();
+        if end > MOST_BYTES {
+            end = (0..=MOST_BYTES).rfind(|at| rest.is_char_boundary(*at))?;
+            end = rest[..end]
+                .rfind(char::is_whitespace)
+                .filter(|at| *at > 0)
+                .unwrap_or(end);
+        }
+        let part = &rest[..end];
+        rest = rest[end..].trim_start();
+        Some(part)
+    })
 }
 
 /// Whether this is the number or letter of an item of a list: it stays as it is.

@@ -162,7 +162,12 @@ pub fn ChosenView(
         let (from, to) = (subject.index / n.max(1), subject.index % n.max(1));
         (from < n).then_some((from, to))
     });
-    let cursor = Memo::new(move |_| locked.get().or(hover.get()));
+    // Another text may be shorter than the one that was pointed at.
+    let there = move |&(from, to): &(usize, usize)| {
+        let n = chosen.with(|chosen| chosen.as_ref().map_or(0, |chosen| chosen.shown.n()));
+        from < n && to < n
+    };
+    let cursor = Memo::new(move |_| locked.get().or(hover.get()).filter(there));
     let drawing = Memo::new(move |_| {
         let chosen = chosen.get()?;
         (room.get() > 0.0).then(|| drawn(&chosen, &options.get(), cursor.get(), room.get()))

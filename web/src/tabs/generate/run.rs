@@ -84,8 +84,13 @@ impl Asked {
 pub enum Into {
     /// A new text, with the forced tokens of a link.
     NewText(Vec<(u32, u32)>),
-    /// Another token at a place of the text that is shown.
-    Branch { at: usize, id: u32, text: String },
+    /// Another token at a place of the text `node` of the tree.
+    Branch {
+        node: usize,
+        at: usize,
+        id: u32,
+        text: String,
+    },
 }
 
 impl Runs {
@@ -147,7 +152,9 @@ impl Runs {
         let Some(asked) = self.asked.get_untracked() else {
             return;
         };
-        let into = Into::Branch { at, id, text };
+        // While the model loads, another text may be shown.
+        let node = self.tree.with_untracked(Tree::current);
+        let into = Into::Branch { node, at, id, text };
         self.begin(move |runs, run| async move { runs.go(run, asked, into).await });
     }
 
@@ -263,8 +270,8 @@ impl Runs {
                 written: Vec::new(),
                 forced: steps.iter().copied().map(forced).collect(),
             },
-            Into::Branch { at, id, .. } => self.tree.with_untracked(|tree| {
-                let text = tree.text(tree.current());
+            Into::Branch { node, at, id, .. } => self.tree.with_untracked(|tree| {
+                let text = tree.text(*node);
                 Branch {
                     written: text.iter().take(*at).map(|token| token.id).collect(),
                     forced: vec![forced((*at as u32, *id))],

@@ -100,8 +100,9 @@ impl Runs {
                 self.tree.set(Tree::with_steps(&steps));
                 self.written.clear();
             }
-            Into::Branch { at, id, text } => {
+            Into::Branch { node, at, id, text } => {
                 self.tree.update(|tree| {
+                    tree.show(node);
                     tree.grow(at, id, text);
                 });
             }
