@@ -25,6 +25,8 @@ mod matching;
 mod parts;
 #[path = "journeys/pictures.rs"]
 mod pictures;
+#[path = "journeys/restart.rs"]
+mod restart;
 #[path = "journeys/translate.rs"]
 mod translate;
 #[path = "journeys/webgpu.rs"]

@@ -122,7 +122,10 @@ impl Files {
         if files.marian().is_some() {
             return files.check_marian().map(|()| files);
         }
-        if files.gguf().is_some() {
+        if let Some(file) = files.gguf() {
+            if file.is_empty() {
+                return Err(EngineError::NotAModel(format!("{} is empty.", file.name())));
+            }
             return Ok(files);
         }
         let ggufs = files

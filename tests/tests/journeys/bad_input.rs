@@ -67,7 +67,8 @@ fn bad_files_and_prompts_get_one_sentence_each() {
         ("other.gguf", patched(&bytes, b"llama", b"mamba"), "mamba"),
         ("blocks.gguf", with_other_type(&bytes), "Q4_K"),
         ("claims.gguf", claims, "tensors"),
-        ("empty.gguf", Vec::new(), ""),
+        // Not a sentence of the case before.
+        ("empty.gguf", Vec::new(), "empty.gguf"),
     ];
     let folder = TempDir::new("bad-input").unwrap();
     for (name, bytes, words) in cases {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use glassformer_tests::TempDir;
 
-use super::{Journey, LONG};
+use super::{Journey, LONG, SHORT};
 
 /// A committed file of the golden tests.
 pub fn golden(path: &str) -> PathBuf {
@@ -22,6 +22,19 @@ impl Journey {
              document.querySelector('[data-testid=model-state]').innerText.includes('ready')"
         );
         self.wait(&ready, LONG);
+    }
+}
+
+impl Journey {
+    /// Waits until the tiny folder is loaded, and writes with it.
+    fn folder_writes(&mut self) {
+        self.wait(
+            "document.querySelector('[data-testid=model-line]').innerText.includes('F32') && \
+             document.querySelector('[data-testid=model-state]').innerText.includes('ready')",
+            LONG,
+        );
+        self.run_to_the_end();
+        assert_eq!(self.tokens().len(), 5);
     }
 }
 
@@ -58,19 +71,32 @@ fn a_gguf_file_and_a_model_folder_can_be_opened() {
     journey.open_files(&[&golden("tiny-blocks/q4_1.gguf")], "q4_1");
     journey.run_to_the_end();
     assert_eq!(journey.tokens().len(), 5);
+    // The link cannot carry it, so it names the tab's own.
+    journey.wait("!location.hash.includes('model=')", SHORT);
 
     let folder = folder();
     let files = ["config.json", "tokenizer.json", "model.safetensors"];
     let files: Vec<PathBuf> = files.iter().map(|file| folder.path().join(file)).collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     journey.page.drop_files("generate-output", &files).unwrap();
-    journey.wait(
-        "document.querySelector('[data-testid=model-line]').innerText.includes('F32') && \
-         document.querySelector('[data-testid=model-state]').innerText.includes('ready')",
-        LONG,
-    );
-    journey.run_to_the_end();
-    assert_eq!(journey.tokens().len(), 5);
+    journey.folder_writes();
+
+    // The same as a folder, dropped and chosen in the dialog; weights in folders inside are another model's.
+    let inside = folder.path().join("onnx");
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::write(inside.join("model.safetensors"), b"another").unwrap();
+    journey.open_files(&[&golden("tiny-blocks/q4_1.gguf")], "q4_1");
+    journey
+        .page
+        .drop_files("generate-output", &[folder.path()])
+        .unwrap();
+    journey.folder_writes();
+    journey.open_files(&[&golden("tiny-blocks/q4_1.gguf")], "q4_1");
+    journey
+        .page
+        .choose_files("model-folder", &[folder.path()])
+        .unwrap();
+    journey.folder_writes();
     assert_eq!(journey.downloads(), 0);
     journey.expect_quiet();
 }

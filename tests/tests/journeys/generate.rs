@@ -144,9 +144,30 @@ fn stop_works_settings_change_and_links_restore_the_page() {
     let reseeded = journey.tokens();
     assert_ne!(reseeded, written[..8]);
 
+    // What is typed into a number stays as it is typed, and a stop string ends the text before it.
+    journey.page.fill("setting-temperature", "0.7").unwrap();
+    journey.page.press("Backspace").unwrap();
+    journey.page.type_text("25").unwrap();
+    journey.wait("location.hash.includes('temperature=0.25')", SHORT);
+    let typed = "document.querySelector('[data-testid=setting-temperature]').value";
+    assert_eq!(journey.string(typed), "0.25");
+    journey.page.fill("setting-temperature", "0.7").unwrap();
+    let third = "document.querySelectorAll('[data-testid=generate-token]')[2].innerText.trim()";
+    let third = journey.string(third);
+    journey.page.fill("setting-stop", &third).unwrap();
+    journey.run_to_the_end();
+    let text = journey.page.text("generate-output").unwrap();
+    assert!(!text.contains(&third), "{text} is to end before {third}");
+    let status = journey.page.text("generate-status").unwrap();
+    assert!(status.contains("stop"), "{status}");
+    journey.page.fill("setting-stop", "").unwrap();
+
     // The link alone brings it all back, from the cache, and runs it.
     // The address follows typing after a moment.
-    journey.wait("location.hash.includes('seed=8')", SHORT);
+    journey.wait(
+        "location.hash.includes('seed=8') && !/stop=|temperature=/.test(location.hash)",
+        SHORT,
+    );
     let link = journey.string("location.hash");
     for part in ["seed=8", "max_tokens=8", "mode=plain", "text=Once"] {
         assert!(link.contains(part), "{link}");
@@ -154,7 +175,7 @@ fn stop_works_settings_change_and_links_restore_the_page() {
     assert_eq!(journey.downloads(), 1);
     journey.open(&format!("{}&run=1", link.trim_start_matches('#')));
     journey.finished();
-    assert_eq!(journey.tokens(), reseeded);
+    assert_eq!(journey.tokens(), reseeded, "{link}");
     assert_eq!(
         journey.string("document.querySelector('[data-testid=generate-input]').value"),
         "Once upon a time"

@@ -66,7 +66,7 @@ fn a_network_that_fails_leaves_the_page_usable() {
                 cut_after: Some(20_000_000),
                 ..Fault::default()
             },
-            "could not be read",
+            "could not be fetched",
         ),
         (
             Fault {
@@ -74,6 +74,21 @@ fn a_network_that_fails_leaves_the_page_usable() {
                 ..Fault::default()
             },
             "not on the server",
+        ),
+        (
+            Fault {
+                status: Some(503),
+                ..Fault::default()
+            },
+            "try again later",
+        ),
+        // In the header, where the reader of the format meets it long before the hash is known.
+        (
+            Fault {
+                corrupt_at: Some(1),
+                ..Fault::default()
+            },
+            "damaged",
         ),
         (
             Fault {
@@ -123,6 +138,15 @@ fn a_full_disk_is_said_and_the_model_works_all_the_same() {
     assert_eq!(journey.tokens().len(), 3);
     let notices = journey.page.text("notices").unwrap();
     assert!(notices.contains("no room"), "{notices}");
+    // Another precision loads the weights again, and they have to come over the network.
+    journey
+        .page
+        .evaluate("location.hash = 'text=Hello&max_tokens=3&precision=exact'")
+        .unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=generate-run]').innerText.includes('98.4 MB')",
+        SHORT,
+    );
     journey.open("text=Hello&max_tokens=3&run=1");
     let button = journey.page.text("generate-run").unwrap();
     assert!(

@@ -49,6 +49,44 @@ fn a_text_is_written_without_the_parts_of_other_tabs() {
 }
 
 #[test]
+fn a_text_is_stopped_while_a_part_is_on_its_way() {
+    let name = "a_text_is_stopped_while_a_part_is_on_its_way";
+    let link = "backend=cpu&text=Hello&max_tokens=3&mode=plain";
+    let Some(mut journey) = Journey::begin(name, link) else {
+        return;
+    };
+    journey.run_to_the_end();
+    let slow = Fault {
+        bytes_per_second: Some(1),
+        ..Fault::default()
+    };
+    for part in journey.addresses("split_chat.wasm") {
+        journey.server.set_fault(&part, slow);
+    }
+    journey
+        .page
+        .evaluate("location.hash = location.hash.replace('mode=plain', 'mode=chat')")
+        .unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=generate-run]:enabled')",
+        SHORT,
+    );
+    journey.page.click("generate-run").unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=generate-status]').innerText.includes('reading')",
+        SHORT,
+    );
+    journey.page.click("generate-stop").unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=generate-run]:enabled')",
+        SHORT,
+    );
+    journey.server.clear_faults();
+    journey.run_to_the_end();
+    assert_eq!(journey.tokens().len(), 3);
+}
+
+#[test]
 fn a_part_that_does_not_arrive_can_be_tried_again() {
     let name = "a_part_that_does_not_arrive_can_be_tried_again";
     let Some(mut journey) = Journey::begin(name, "text=Hello") else {

@@ -23,15 +23,17 @@ pub struct QuantBlock {
 }
 
 impl QuantBlock {
-    /// Rounds 32 numbers, halves to the even neighbour.
+    /// Rounds 32 numbers, halves to the even neighbour. Where one is none, the scale is none either: what is not a
+    /// number must not end as zero.
     pub fn new(x: &[f32; BLOCK]) -> Self {
         let (x, _) = x.as_chunks::<4>();
-        let max = x
+        // The bits of what is not negative are in the order of the numbers, NaN above them all.
+        let bits = |x: &[f32; 4]| -> i32x4 { cast(load(x).abs()) };
+        let [a, b, c, d] = x
             .iter()
-            .fold(f32x4::ZERO, |max, x| max.max(load(x).abs()))
+            .fold(i32x4::ZERO, |max, x| max.max(bits(x)))
             .to_array();
-        let max = max[0].max(max[1]).max(max[2]).max(max[3]);
-        let scale = max / 127.0;
+        let scale = f32::from_bits(a.max(b).max(c).max(d).cast_unsigned()) / 127.0;
         let inverse = f32x4::splat(if scale > 0.0 { 1.0 / scale } else { 0.0 });
         let mut q = [[0; 4]; BLOCK / 4];
         let (mut sum, mut below) = (i32x4::ZERO, i32x4::ZERO);

@@ -161,6 +161,29 @@ fn rows_are_the_same_alone_and_among_many() {
     }
 }
 
+/// A damaged model must not look like one that computes zeros.
+#[test]
+fn what_is_no_number_stays_none() {
+    let (rows, cols, n) = (9, 96, 20);
+    for encoding in Encoding::ALL {
+        let (weight, _) = pack(encoding, rows, cols, 5);
+        for bad in [f32::NAN, -f32::NAN, f32::INFINITY] {
+            for machine in [Machine::detect(), None] {
+                let mut x = noise(n * cols, 3);
+                x[7 * cols + 40] = bad;
+                let mut activations = Activations::on(machine);
+                activations.prepare(&x, cols, Precision::Fast);
+                let mut out = vec![0.0; n * rows];
+                linear(&weight, None, &activations, &mut out);
+                for (i, row) in out.chunks(rows).enumerate() {
+                    let numbers = row.iter().filter(|x| x.is_finite()).count();
+                    assert_eq!(numbers, if i == 7 { 0 } else { rows }, "{encoding} {bad}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     /// Rounding to bytes is off by at most half a step.
     #[test]
