@@ -2,6 +2,7 @@
 
 pub mod backend_badge;
 pub mod canvas;
+pub mod copy;
 pub mod download;
 pub mod drop_target;
 pub mod footer;

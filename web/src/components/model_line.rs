@@ -2,9 +2,8 @@
 
 use leptos::html::Section;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-use wasm_bindgen_futures::JsFuture;
 
+use crate::components::copy::CopyButton;
 use crate::components::open_model::OpenModel;
 use crate::desk::Desk;
 use crate::format;
@@ -102,9 +101,7 @@ pub fn ModelLine(
 #[component]
 fn ShareLink() -> impl IntoView {
     let page: Page = expect_context();
-    let copied = RwSignal::new(false);
-    let share = move |_| {
-        let link = page.link();
+    let link = move |()| {
         let own_files = untrack(|| page.open_desk())
             .model
             .chosen
@@ -112,31 +109,15 @@ fn ShareLink() -> impl IntoView {
         if own_files {
             page.notices.say("The link carries the text and the settings, but not the model you opened from your disk.");
         }
-        spawn_local(async move {
-            if copy(&link).await {
-                copied.set(true);
-                set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
-            } else {
-                page.notices.say(&format!(
-                    "This browser does not let the page copy; here is the link: {link}"
-                ));
-            }
-        });
+        page.link()
     };
     view! {
-        <button type="button" class="quiet" data-testid="share" on:click=share>
-            <span aria-live="polite">{move || if copied.get() { "Link copied" } else { "Copy link" }}</span>
-        </button>
+        <CopyButton
+            label="Copy link"
+            done="Link copied"
+            testid="share"
+            text=Callback::new(link)
+            instead=|link| format!("here is the link: {link}")
+        />
     }
-}
-
-/// Whether the text is on the clipboard now. Pages that are not served securely have none.
-async fn copy(text: &str) -> bool {
-    let navigator = window().navigator();
-    let there = js_sys::Reflect::get(&navigator, &"clipboard".into())
-        .is_ok_and(|clipboard| !clipboard.is_undefined());
-    there
-        && JsFuture::from(navigator.clipboard().write_text(text))
-            .await
-            .is_ok()
 }
