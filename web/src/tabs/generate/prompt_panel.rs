@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::run::Runs;
 use super::status::Phase;
+use crate::components::copy::CopyButton;
 use crate::components::run_row::{Example, Examples, RunRow, Undo, is_run_key};
 use crate::desk::Desk;
 use crate::fragment::Mode;
@@ -111,7 +112,13 @@ pub fn PromptPanel(
                 status=Signal::derive(move || runs.phase.with(Phase::in_words))
                 on_run=Callback::new(move |()| runs.start())
                 on_stop=Callback::new(move |()| runs.stop())
-            />
+            >
+                <CopyButton
+                    testid="generate-copy"
+                    text=Callback::new(move |()| runs.text())
+                    hidden=Signal::derive(move || runs.asked.with(Option::is_none))
+                />
+            </RunRow>
         </section>
     }
 }

@@ -8,6 +8,7 @@ use super::run::{Asked, Into, Runs};
 use super::status::Phase;
 use super::tree::Tree;
 use crate::components::token_stream::Token;
+use crate::fragment::Mode;
 use crate::page::BranchLink;
 
 /// Everything a run replaces, to have it back.
@@ -75,6 +76,23 @@ impl Runs {
                 pending: false,
             });
         }
+    }
+
+    /// The text that is shown, as it reads: behind the prompt where it continues that.
+    pub fn text(self) -> String {
+        let asked = self.asked.get_untracked();
+        let prompt = asked.filter(|asked| asked.mode == Mode::Plain);
+        self.tree.with_untracked(|tree| {
+            let tokens = tree.text(tree.current());
+            let written = tokens.iter().map(|token| token.text.as_str());
+            let tail = tree.shown().map(|node| node.tail.as_str());
+            prompt
+                .iter()
+                .map(|asked| asked.text.as_str())
+                .chain(written)
+                .chain(tail)
+                .collect()
+        })
     }
 
     /// The tokens before a place of the text that is shown, prompt included.
