@@ -25,7 +25,7 @@ const START_MILLISECONDS: u32 = 600_000;
 const MOST_FAILURES: u32 = 3;
 
 /// What the person reads when the worker died.
-const RESTARTED: &str = "The engine stopped unexpectedly and was started again; your text is kept, and the next run loads the model anew.";
+pub const RESTARTED: &str = "The engine stopped unexpectedly and was started again; your text is kept, and the next run loads the model anew.";
 const GIVEN_UP: &str = "The engine does not start in this browser; your text is kept, and reloading the page tries again.";
 
 /// A handle to the worker; clones share it.

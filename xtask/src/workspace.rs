@@ -24,7 +24,9 @@ impl Workspace {
         std::fs::create_dir_all(&cache).map_err(file(&cache))?;
         // Programs run in other folders; a relative name would mean another place there.
         let cache = std::path::absolute(&cache).map_err(file(&cache))?;
-        Ok(Self { root, cache })
+        let workspace = Self { root, cache };
+        take(&workspace.target(), &workspace.root)?;
+        Ok(workspace)
     }
 
     /// Where cargo builds.
@@ -58,6 +60,38 @@ impl Workspace {
     }
 }
 
+/// The file in the target folder that names the checkout which built there last.
+const LAST: &str = "last-checkout.txt";
+
+/// Makes a target folder this checkout's. Cargo knows crates of a workspace by their place in it, so of two checkouts
+/// the one with the older files would get what the other has built. What cargo knows of them is forgotten where another
+/// built last; what they stand on stays.
+fn take(target: &Path, root: &Path) -> Result<()> {
+    let (note, root) = (target.join(LAST), root.display().to_string());
+    if std::fs::read_to_string(&note).is_ok_and(|last| last == root) {
+        return Ok(());
+    }
+    for triple in [target.to_owned(), target.join("wasm32-unknown-unknown")] {
+        for profile in folders_in(&triple) {
+            for known in folders_in(&profile.join(".fingerprint")) {
+                let name = known.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with("glassformer") || name.starts_with("xtask") {
+                    std::fs::remove_dir_all(&known).map_err(file(&known))?;
+                }
+            }
+        }
+    }
+    std::fs::create_dir_all(target).map_err(file(target))?;
+    std::fs::write(&note, root).map_err(file(&note))
+}
+
+/// The folders in a folder; none where there is none.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
 fn cache_folder() -> Option<PathBuf> {
     let folder = |name: &str| {
         std::env::var_os(name)
@@ -75,4 +109,28 @@ fn cache_folder() -> Option<PathBuf> {
         folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?
     };
     Some(users.join("glassformer"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_another_checkout_built_is_built_anew() {
+        let target = std::env::temp_dir().join(format!("glassformer-take-{}", std::process::id()));
+        let known = target.join("wasm32-unknown-unknown/quick/.fingerprint");
+        let [own, other] = ["glassformer-cpu-0123", "serde-4567"].map(|name| known.join(name));
+        let build = || [&own, &other].map(|folder| std::fs::create_dir_all(folder).unwrap());
+        build();
+        take(&target, Path::new("a")).unwrap();
+        assert!(!own.exists() && other.exists());
+        build();
+        take(&target, Path::new("a")).unwrap();
+        assert!(own.exists(), "the same checkout goes on where it was");
+        take(&target, Path::new("b")).unwrap();
+        assert!(!own.exists() && other.exists());
+        std::fs::remove_dir_all(&target).unwrap();
+    }
 }

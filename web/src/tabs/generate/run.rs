@@ -1,26 +1,25 @@
 //! A run of the model: load if need be, read the prompt, write tokens until it ends or is stopped.
 
-use std::sync::Arc;
-
 use glassformer_engine::protocol::{
-    self, Branch, Event, FinishReason, Forced, GenerateSettings, ModelInfo, Prompt, PromptToken,
-    Request,
+    Branch, FinishReason, Forced, GenerateSettings, ModelInfo, Prompt, PromptToken, Request,
 };
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::recorded::Recording;
-use super::sentence::Sentence;
-use super::status::{Pace, Phase};
+use super::status::Phase;
 use super::texts::Before;
 use super::tree::Tree;
 use super::{candidates, explain};
-use crate::components::token_stream::{Kept, Token, TokenStream};
+use crate::components::token_stream::{Token, TokenStream};
 use crate::desk::Desk;
-use crate::engine_client::Events;
 use crate::fragment::Mode;
-use crate::model::{Chosen, LoadEnd, now_seconds};
+use crate::model::{Chosen, LoadEnd};
 use crate::page::{Page, Problem};
+
+mod follow;
+
+use follow::Heard;
 
 /// The runs of the Generate tab, one at a time.
 #[derive(Clone, Copy)]
@@ -261,7 +260,7 @@ impl Runs {
         self.send(run, asked, into).await;
     }
 
-    async fn send(self, run: u32, asked: Asked, into: Into) {
+    async fn send(self, run: u32, mut asked: Asked, into: Into) {
         self.phase.set(Phase::Reading { done: 0, total: 0 });
         self.spoken.set("The model is reading the prompt.".into());
         let forced = |(position, id): (u32, u32)| Forced { position, id };
@@ -278,6 +277,39 @@ impl Runs {
                 }
             }),
         };
+        let mut heard = Heard::new(asked.clone(), into);
+        let died = self.ask(run, &asked, branch.clone(), &mut heard).await;
+        let Some(problem) = died else { return };
+        // Once: what kills the engine at the same place again is not to be run for ever.
+        self.page
+            .notices
+            .say("The engine stopped unexpectedly and was started again; the text goes on.");
+        let Some(info) = self.model(run).await else {
+            return;
+        };
+        asked.handle = info.handle;
+        let node = self.writing.get_value().filter(|_| heard.has_begun());
+        let written = node.map(|node| {
+            let text = self.tree.with_untracked(|tree| tree.text(node));
+            text.iter().map(|token| token.id).collect()
+        });
+        let branch = Branch {
+            written: written.unwrap_or(branch.written),
+            ..branch
+        };
+        if self.ask(run, &asked, branch, &mut heard).await.is_some() {
+            self.fail(problem);
+        }
+    }
+
+    /// Asks the engine to write, and listens until it ends; says if the engine died on the way.
+    async fn ask(
+        self,
+        run: u32,
+        asked: &Asked,
+        branch: Branch,
+        heard: &mut Heard,
+    ) -> Option<Problem> {
         let events = self.desk.model.request(Request::Generate {
             model: asked.handle,
             prompt: asked.prompt(),
@@ -285,10 +317,11 @@ impl Runs {
             branch,
         });
         self.request.set_value(Some(events.id));
-        self.follow(run, asked, into, events).await;
+        let died = self.follow(run, heard, events).await;
         if self.is_current(run) {
             self.request.set_value(None);
         }
+        died
     }
 
     fn readable_mode(&self, info: &ModelInfo) -> Mode {
@@ -300,74 +333,6 @@ impl Runs {
             return Mode::Plain;
         }
         mode
-    }
-
-    async fn follow(self, run: u32, asked: Asked, into: Into, mut events: Events) {
-        let mut begun = Some((asked, into));
-        let asked_at = now_seconds();
-        let mut first_at = None;
-        let mut written = 0;
-        let mut sentence = Sentence::default();
-        while let Some(event) = events.next().await {
-            if !self.is_current(run) {
-                return;
-            }
-            match event {
-                Event::Prompt { tokens } => {
-                    let total = tokens.len() as u32;
-                    if let Some((asked, into)) = begun.take() {
-                        self.make_room(asked, into, tokens);
-                    }
-                    self.phase.set(Phase::Reading { done: 0, total });
-                }
-                Event::Moved { model, notice } => self.desk.model.moved(model, &notice),
-                Event::Prefill { done, total } => self.phase.set(Phase::Reading { done, total }),
-                Event::Token {
-                    index,
-                    id,
-                    text,
-                    logprob,
-                    kept,
-                } => {
-                    let now = now_seconds();
-                    let first = *first_at.get_or_insert(now);
-                    written += 1;
-                    if let Some(whole) = sentence.push(&text) {
-                        self.spoken.set(whole);
-                    }
-                    let texts = kept.texts;
-                    let kept = protocol::unpack(&kept.logits);
-                    let token = Token {
-                        id,
-                        text,
-                        logprob,
-                        kept: kept.map(|logits| Arc::new(Kept { logits, texts })),
-                    };
-                    self.take(index as usize, token);
-                    self.phase.set(Phase::Writing(Pace {
-                        tokens: written,
-                        first_token_seconds: first - asked_at,
-                        since_first_seconds: now - first,
-                    }));
-                }
-                Event::Finished {
-                    reason,
-                    text,
-                    stats,
-                } => {
-                    sentence.push(&text);
-                    let phase = Phase::Finished(reason, stats);
-                    self.finish(phase, text);
-                    self.phase.set(phase);
-                    self.spoken.set(sentence.end(reason, stats.tokens));
-                }
-                Event::Failed { message, detail } => self.fail(Problem {
-                    sentence: message,
-                    detail,
-                }),
-                _ => {}
-            }
-        }
     }
 
     fn fail(self, problem: Problem) {
