@@ -98,6 +98,22 @@ fn a_prompt_is_answered_with_the_engines_own_numbers() {
     let badge = "(b => b.dataset.backend + ' ' + b.dataset.precision)\
                  (document.querySelector('[data-testid=backend-badge]'))";
     assert_eq!(journey.string(badge), "cpu fast");
+
+    // The list of what the model saw is as high as its tokens.
+    let unfold = "document.querySelector('[data-testid=generate-prompt-tokens]').open = true";
+    journey.page.evaluate(unfold).unwrap();
+    journey.wait(
+        "(list => list.children.length > 10 && list.clientHeight >= list.scrollHeight)\
+         (document.querySelector('[data-testid=generate-prompt-tokens] ol'))",
+        SHORT,
+    );
+    // A term opens its sentence; Escape closes it.
+    let open = "document.querySelector('#panel-generate .term').click()";
+    journey.page.evaluate(open).unwrap();
+    let sentence = "document.querySelector('#panel-generate .in-text').innerText";
+    journey.wait(&format!("{sentence}.includes('a coin flip')"), SHORT);
+    journey.page.press("Escape").unwrap();
+    journey.wait(&format!("{sentence} === 'surprise'"), SHORT);
     journey.expect_quiet();
 }
 

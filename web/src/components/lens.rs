@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use leptos::ev;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
+
+use crate::components::focus;
 
 /// What is pointed at and what is kept.
 #[derive(Clone, Copy, Default)]
 pub struct Lens {
     preview: RwSignal<Option<LensContent>>,
     locked: RwSignal<Option<LensContent>>,
+    /// What had the focus when something was kept.
+    origin: StoredValue<Option<HtmlElement>, LocalStorage>,
 }
 
 /// What the lens says about one thing.
@@ -87,13 +90,32 @@ impl Lens {
 
     /// Keeps something, or lets it go if it is what is kept.
     pub fn toggle(&self, content: LensContent) {
-        let same = self.is_locked_on(content.subject);
-        self.locked.set((!same).then_some(content));
+        if self.is_locked_on(content.subject) {
+            self.locked.set(None);
+        } else {
+            self.lock(content);
+        }
     }
 
     /// Keeps something, whatever was kept.
     pub fn lock(&self, content: LensContent) {
+        if let Some(focused) = focus::focused().filter(|focused| !is_inside(focused)) {
+            self.origin.set_value(Some(focused));
+        }
         self.locked.set(Some(content));
+    }
+
+    /// Lets go of what is kept; a keyboard that was in the lens goes back to where it came from.
+    fn release(&self) {
+        if focus::focused().is_some_and(|focused| is_inside(&focused)) && !focus::go_to(KEPT) {
+            // What was drawn anew since is not where the keyboard was.
+            let origin = self.origin.get_value();
+            match origin.filter(|origin| origin.is_connected()) {
+                Some(origin) => drop(origin.focus()),
+                None => drop(focus::go_to(focus::OPEN_TAB)),
+            }
+        }
+        self.locked.set(None);
     }
 
     /// Keeps something else instead, if anything is kept.
@@ -132,6 +154,13 @@ impl Lens {
     }
 }
 
+/// What a tab marks as kept in the lens.
+const KEPT: &str = "[role=tabpanel]:not([hidden]) [data-locked]";
+
+fn is_inside(element: &HtmlElement) -> bool {
+    matches!(element.closest(".lens"), Ok(Some(_)))
+}
+
 /// The right column; on phones a sheet from below while something is kept.
 #[component]
 pub fn LensPanel(
@@ -141,25 +170,12 @@ pub fn LensPanel(
     hint: &'static str,
 ) -> impl IntoView {
     let locked = move || lens.locked.with(Option::is_some);
-    let release = move || {
-        let inside = document().active_element();
-        let inside = inside.is_some_and(|element| matches!(element.closest(".lens"), Ok(Some(_))));
-        // The keyboard goes back to where it came from.
-        let kept = document()
-            .query_selector(".tokens [data-locked]")
-            .ok()
-            .flatten();
-        lens.locked.set(None);
-        if let (true, Some(kept)) = (inside, kept) {
-            let _ = kept.unchecked_into::<HtmlElement>().focus();
-        }
-    };
     let escape = window_event_listener(ev::keydown, move |event| {
         if event.key() == "Escape"
             && !event.default_prevented()
             && lens.locked.with_untracked(Option::is_some)
         {
-            release();
+            lens.release();
         }
     });
     on_cleanup(move || escape.remove());
@@ -179,7 +195,7 @@ pub fn LensPanel(
         <aside class="lens" aria-label="Lens" data-testid="lens" data-locked=move || locked().to_string()>
             <div class="lens-top">
                 <h2>"Lens"</h2>
-                <button type="button" class="quiet" hidden=move || !locked() on:click=move |_| release()>
+                <button type="button" class="quiet" hidden=move || !locked() on:click=move |_| lens.release()>
                     "Release"
                     <kbd>"Esc"</kbd>
                 </button>

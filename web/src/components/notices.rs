@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::components::focus;
+
 const PRESS_RUN: &str =
     "The link asks to run at once; press Run, as the model has to be downloaded first.";
 
@@ -59,7 +61,10 @@ pub fn NoticeList(
                         <button
                             class="quiet"
                             aria-label=format!("Dismiss: {sentence}")
-                            on:click=move |_| notices.dismiss(&sentence)
+                            on:click=move |event| {
+                                focus::pass_on(&event, "button", focus::OPEN_TAB);
+                                notices.dismiss(&sentence);
+                            }
                         >
                             "Dismiss"
                         </button>

@@ -46,7 +46,9 @@ pub fn on_paste(page: Page, tab: &'static str, take: impl Fn(Vec<File>) + 'stati
         };
         // A table or a page that is copied comes as text and as a picture of itself.
         let field = event.target().is_some_and(|target| {
-            target.has_type::<HtmlTextAreaElement>() || target.has_type::<HtmlInputElement>()
+            let is_text = |input: &HtmlInputElement| matches!(&*input.type_(), "text" | "number");
+            target.has_type::<HtmlTextAreaElement>()
+                || target.dyn_ref::<HtmlInputElement>().is_some_and(is_text)
         });
         if field
             && data

@@ -10,7 +10,8 @@ use web_sys::{HtmlElement, Node};
 #[component]
 pub fn Popover(
     /// Id of the panel.
-    id: &'static str,
+    #[prop(into)]
+    id: String,
     /// Name of the panel for assistive technology.
     label: &'static str,
     /// What the button shows.
@@ -69,7 +70,7 @@ pub fn Popover(
                 type="button"
                 class=class
                 aria-expanded=move || open.get().to_string()
-                aria-controls=id
+                aria-controls=id.clone()
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 {face.run()}

@@ -138,14 +138,23 @@ pub fn RunRow(
             </button>
             {children.map(|children| children())}
             <span class="status" role=spoken.then_some("status") data-testid=format!("{tab}-status")>{status}</span>
-            {keys.then(|| view! {
-                <span class="keys" id=format!("{tab}-keys")>
-                    <kbd>"Ctrl"</kbd>
-                    <kbd>"Enter"</kbd>
-                    " runs"
-                </span>
-            })}
+            {keys.then(|| view! { <RunKeys tab/> })}
         </div>
+    }
+}
+
+/// Names the keys that run.
+#[component]
+pub fn RunKeys(
+    /// The tab, as its ids begin.
+    tab: &'static str,
+) -> impl IntoView {
+    view! {
+        <span class="keys" id=format!("{tab}-keys")>
+            <kbd>"Ctrl"</kbd>
+            <kbd>"Enter"</kbd>
+            " runs"
+        </span>
     }
 }
 

@@ -22,6 +22,7 @@ use self::run::Runs;
 use self::shown::{Shown, Side};
 use self::tree::Tree;
 use crate::components::problem::ProblemAlert;
+use crate::components::term::Term;
 use crate::desk::Desk;
 use crate::fragment::Key;
 use crate::page::Page;
@@ -169,9 +170,7 @@ fn Legend() -> impl IntoView {
         <div class="legend">
             <span id="translate-legend">
                 "Underlined by "
-                <dfn tabindex="0" title="How probable the model held each word of the translation, behind those before it; of a word of several pieces, their product.">
-                    "confidence"
-                </dfn>
+                <Term word="confidence" means="How probable the model held each word of the translation, behind those before it; of a word of several pieces, their product."/>
                 ": probability"
             </span>
             <ol aria-labelledby="translate-legend">{steps}</ol>

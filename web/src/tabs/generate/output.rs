@@ -10,6 +10,7 @@ use super::recorded::Recording;
 use super::run::{Asked, Runs};
 use super::status::Phase;
 use crate::components::lens::Lens;
+use crate::components::term::Term;
 use crate::components::token_stream::{TokenStream, TokenStreamView};
 use crate::desk::Desk;
 use crate::fragment::Mode;
@@ -127,9 +128,7 @@ fn Legend() -> impl IntoView {
         <div class="legend">
             <span id="legend-name">
                 "Underlined by "
-                <dfn tabindex="0" title="−log₂ of the probability the model gave to the token it wrote: 1 bit is a coin flip, 8 bits is 1 in 256.">
-                    "surprise"
-                </dfn>
+                <Term word="surprise" means="−log₂ of the probability the model gave to the token it wrote: 1 bit is a coin flip, 8 bits is 1 in 256."/>
                 ", in bits"
             </span>
             <ol aria-labelledby="legend-name">{steps}</ol>
