@@ -297,6 +297,13 @@ fn texts_side_by_side_and_heads_over_each_other() {
     let Some(mut journey) = Journey::begin(name, fragment) else {
         return;
     };
+    // A link that is followed within the page brings a second text, and shows its field.
+    let follow = "location.hash += '&second=Another text.'";
+    journey.page.evaluate(follow).unwrap();
+    let shown = "document.querySelector('[data-testid=attention-compare]').checked \
+                 && !document.querySelector('[data-testid=attention-second]').hidden";
+    journey.wait(shown, SHORT);
+
     // The first example compares two sentences; a model is loaded by Run.
     journey
         .page
@@ -314,6 +321,43 @@ fn texts_side_by_side_and_heads_over_each_other() {
     );
     journey.page.pause(MOMENT).unwrap();
     journey.picture("attention-compare");
+
+    // A double click leaves one head; another one brings the others back.
+    let address = journey.address();
+    assert!(
+        address.contains("layer=7&head=4&heads=7.5%2C12.1"),
+        "{address}"
+    );
+    let twice = "(wall => { const at = wall.getBoundingClientRect(); \
+        const event = (type, detail) => wall.dispatchEvent(new MouseEvent(type, {bubbles: true, detail, \
+        clientX: at.left + 40, clientY: at.top + 40})); \
+        event('click', 1); event('click', 2); event('dblclick', 2) })\
+        (document.querySelector('[data-testid=attention-wall]'))";
+    journey.page.evaluate(twice).unwrap();
+    let address = journey.address();
+    assert!(
+        address.contains("layer=") && !address.contains("heads=") && !address.contains("layer=7"),
+        "{address}"
+    );
+    journey.page.evaluate(twice).unwrap();
+    let address = journey.address();
+    assert!(
+        address.contains("layer=7&head=4&heads=7.5%2C12.1"),
+        "{address}"
+    );
+
+    // Both pictures have their tables: every weight of the drawn heads, every head of the wall.
+    let unfold =
+        "document.querySelectorAll('#panel-attention .twin').forEach(twin => { twin.open = true })";
+    journey.page.evaluate(unfold).unwrap();
+    journey.wait(
+        "document.querySelectorAll('[data-testid=attention-table] table').length === 3 \
+         && document.querySelectorAll('[data-testid=attention-head]').length === 270",
+        SHORT,
+    );
+    journey.page.click("attention-head").unwrap();
+    let address = journey.address();
+    assert!(address.contains("layer=0&head=0"), "{address}");
     journey.expect_quiet();
 }
 

@@ -6,6 +6,7 @@ pub mod colour;
 mod controls;
 mod derived;
 mod export;
+mod heads_table;
 mod input;
 mod options;
 mod paint;
@@ -27,6 +28,7 @@ use web_sys::File;
 
 use self::chosen::ChosenView;
 use self::controls::{Controls, HeadLegend, Scale, WorthALook};
+use self::heads_table::HeadTable;
 use self::input::InputPanel;
 pub use self::options::KEYS;
 use self::options::{HeadId, Options, change};
@@ -325,6 +327,7 @@ pub fn Attention() -> impl IntoView {
                 </div>
             </div>
             <WeightTable chosen=first options/>
+            <HeadTable text=texts.first options/>
             <p class="caution">
                 "Attention shows where information was read from, not why the model decided: it is not an explanation."
             </p>
@@ -371,7 +374,7 @@ fn Strip(shown: Shown) -> impl IntoView {
     let items = tokens
         .map(|(i, token)| view! {
             <li data-special=token.special.to_string() data-second=(second == Some(i)).to_string()>
-                <span>{crate::format::visible(&token.text)}</span>
+                <span dir="auto">{crate::format::visible(&token.text)}</span>
                 <small>{token.id}</small>
             </li>
         })

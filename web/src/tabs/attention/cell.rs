@@ -13,6 +13,7 @@ use super::options::Options;
 use super::sight;
 use super::text::Text;
 use crate::components::lens::{Detail, Fact, LensContent, Subject};
+use crate::components::term::{SOFTMAX, Term};
 use crate::components::theme::Dark;
 
 /// The name of a text in the lens.
@@ -118,7 +119,12 @@ pub fn content(
             index: from * n + to,
         },
         caption: format!("{place}{changed}"),
-        heading: format!("{} → {}  {weight:.4}", label(from), label(to)),
+        // Each label in its own direction, and the arrow between them.
+        heading: format!(
+            "\u{2068}{}\u{2069} → \u{2068}{}\u{2069}  {weight:.4}",
+            label(from),
+            label(to)
+        ),
         sentence,
         share: Some((f64::from(weight), 3)),
         facts,
@@ -190,7 +196,7 @@ fn steps(focus: &Arc<Focus>, cell: &CellNumbers, at: &At, palette: Palette) -> i
         view! {
             <li>
                 <p>{words}</p>
-                <div class="strip" inner_html=strip(numbers, mark, palette)></div>
+                <div class="vector" inner_html=strip(numbers, mark, palette)></div>
             </li>
         }
     };
@@ -216,7 +222,7 @@ fn steps(focus: &Arc<Focus>, cell: &CellNumbers, at: &At, palette: Palette) -> i
             </li>
             <li><p>{mask}</p></li>
             <li>
-                <p>{format!("Softmax: exp(score − {:.4}) = {:.5}, the sum over all {seen} is {:.5}", cell.largest, cell.exponential, cell.sum)}</p>
+                <p><Term word="Softmax" means=SOFTMAX/> {format!(": exp(score − {:.4}) = {:.5}, the sum over all {seen} is {:.5}", cell.largest, cell.exponential, cell.sum)}</p>
                 <p>"One divided by the other is the weight: " {tap("cell-weight", *focus.probs.get(at.to).unwrap_or(&0.0))}</p>
             </li>
             {step(format!("Value of “{to}”"), value, None)}

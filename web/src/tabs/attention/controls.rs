@@ -10,6 +10,8 @@ use super::options::{HeadId, Options, View, Wall, change};
 use super::picture::DASHES;
 use super::text::Text;
 use super::wall;
+use crate::components::focus;
+use crate::components::term::{ROLLOUT, Term};
 use crate::components::theme::Dark;
 
 /// View, filters, saving.
@@ -131,7 +133,10 @@ pub fn Controls(
                 }}
                 {check("Hide special tokens", "attention-hide-special", |o| o.hide_special, |o, on| o.hide_special = on)}
                 {check("Make rows sum to one again", "attention-renormalise", |o| o.renormalise, |o, on| o.renormalise = on)}
-                {check("Rollout: all layers up to the chosen one", "attention-rollout", |o| o.rollout, |o, on| o.rollout = on)}
+                <p class="with-term">
+                    {check("All layers up to the chosen one:", "attention-rollout", |o| o.rollout, |o, on| o.rollout = on)}
+                    <Term word="rollout" means=ROLLOUT/>
+                </p>
                 {move || pairs().then(|| check("Only what the first sentence reads in the second", "attention-across", |o| o.across, |o, on| o.across = on))}
                 <label class="threshold">
                     <span>"Leave out weights below " <b>{move || format!("{:.2}", options.get().threshold)}</b></span>
@@ -202,6 +207,11 @@ pub fn HeadLegend(
             .collect();
         let stroke = move || Palette::new(dark.get()).css(Paint::Hue(i));
         let remove = move |_| {
+            // The list is drawn anew, with one head less.
+            request_animation_frame(move || {
+                let next = format!(".head-legend li:nth-child({}) button", i.max(1));
+                let _ = focus::go_to(&next) || focus::go_to("[data-testid=attention-wall]");
+            });
             change(text.desk(), |options| {
                 if options.head == Some(head) {
                     options.head = options.others.first().copied();

@@ -1,5 +1,6 @@
 //! What is drawn, as a file: PNG, SVG for papers, JSON for scripts.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use glassformer_engine::protocol::attention::MapOf;
@@ -94,9 +95,17 @@ fn title(chosen: &Chosen, options: &Options) -> String {
 }
 
 fn svg(name: &str, title: &str, picture: Picture) -> Result<(), JsValue> {
-    // A picture that the browser does not write is left out.
-    let address = |seen: &Seen| paint::address_of(seen).unwrap_or_default();
+    let refused = Cell::new(None);
+    let address = |seen: &Seen| {
+        paint::address_of(seen).unwrap_or_else(|error| {
+            refused.set(Some(error));
+            String::new()
+        })
+    };
     let svg = picture.to_svg(title, &address);
+    if let Some(error) = refused.into_inner() {
+        return Err(error);
+    }
     save(&format!("{name}.svg"), "image/svg+xml", &svg)
 }
 

@@ -65,7 +65,15 @@ pub fn InputPanel(
     };
     let decodes = move || translator().is_some() && options.with(|o| o.to != AttendTo::Own);
     let pictured = Memo::new(move |_| looks(desk));
-    let comparing = RwSignal::new(options.with_untracked(|options| !options.second.is_empty()));
+    let comparing = RwSignal::new(false);
+    // A link may bring a second text at any time; an empty field stays until it is put away.
+    Effect::new(move |_| {
+        if options.with(|options| !options.second.is_empty()) {
+            comparing.set(true);
+        }
+    });
+    // The second text while it is put away.
+    let put_away = StoredValue::new(String::new());
     let undo = RwSignal::new(None::<(String, String)>);
     let pick = move |i: usize| {
         let (example, second) = EXAMPLES[i];
@@ -75,6 +83,7 @@ pub fn InputPanel(
         }
         desk.text.set(example.text.into());
         comparing.set(!second.is_empty());
+        put_away.set_value(String::new());
         change(desk, |options| options.second = second.into());
         texts.start_if_ready();
     };
@@ -110,7 +119,11 @@ pub fn InputPanel(
                         on:change:target=move |event| {
                             let on = event.target().checked();
                             comparing.set(on);
-                            if !on {
+                            if on && put_away.with_value(|text| !text.is_empty()) {
+                                change(desk, |options| options.second = put_away.get_value());
+                                texts.start_if_ready();
+                            } else if !on {
+                                put_away.set_value(options.get_untracked().second);
                                 change(desk, |options| options.second = String::new());
                                 texts.second.clear();
                             }
@@ -122,6 +135,7 @@ pub fn InputPanel(
             <textarea
                 id="attention-input"
                 class="low"
+                dir="auto"
                 data-testid="attention-input"
                 rows="2"
                 spellcheck="false"
@@ -136,6 +150,7 @@ pub fn InputPanel(
             ></textarea>
             <textarea
                 class="low"
+                dir="auto"
                 aria-label="The other text"
                 data-testid="attention-second"
                 rows="2"
@@ -152,6 +167,7 @@ pub fn InputPanel(
             ></textarea>
             <textarea
                 class="low"
+                dir="auto"
                 aria-label=move || if decodes() { "The translation" } else { "The second sentence of the pair" }
                 data-testid="attention-pair"
                 rows="1"
@@ -244,7 +260,14 @@ fn in_words(text: Text) -> String {
         Phase::Idle | Phase::Failed => String::new(),
         Phase::Loading => "loading the model".into(),
         Phase::Running(_, 0) => "reading".into(),
-        Phase::Running(done, total) => format!("{done} of {total} tokens"),
+        Phase::Running(done, total) => {
+            let places = if looks(text.desk()) {
+                "places"
+            } else {
+                "tokens"
+            };
+            format!("{done} of {total} {places}")
+        }
         Phase::Done(seconds) => {
             let shown = text.shown.get();
             let Some(shown) = shown else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glassformer_engine::protocol::attention::{AttentionSummary, Habit, floats};
+use glassformer_engine::protocol::attention::{AttentionSummary, Habit, HeadStats, floats};
 use glassformer_engine::tasks::attention::PatchGrid;
 
 use super::scene::patches::Seen;
@@ -70,6 +70,22 @@ impl Shown {
         match self.seen {
             Some(_) => habit.in_words_of_picture(),
             None => habit.in_words(),
+        }
+    }
+
+    /// What a head does: its habit with the mean weight behind the name, if it has one.
+    pub fn does(&self, stats: &HeadStats) -> String {
+        match stats.habit() {
+            Some((habit, share)) => format!("{} ({share:.2})", self.habit(habit)),
+            None => format!("spreads over several {}", self.places()),
+        }
+    }
+
+    /// What is looked at.
+    pub fn places(&self) -> &'static str {
+        match self.seen {
+            Some(_) => "patches",
+            None => "tokens",
         }
     }
 

@@ -1,6 +1,7 @@
-//! The same numbers as a table, for screen readers and whoever wants to copy them.
+//! The weights that are drawn as tables, for screen readers and whoever wants to copy them.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use glassformer_engine::protocol::attention::MapOf;
 use leptos::prelude::*;
@@ -21,12 +22,22 @@ pub fn WeightTable(
     /// How.
     options: Memo<Options>,
 ) -> impl IntoView {
+    // Scripts find the chosen head's numbers at any time; those of heads drawn over it are many.
+    let open = RwSignal::new(false);
     let html = Memo::new(move |_| {
         let derived = options.with(Options::derives);
-        chosen.with(|chosen| chosen.as_ref().map(|chosen| table(chosen, derived)))
+        let most = if open.get() { usize::MAX } else { 1 };
+        chosen.with(|chosen| {
+            let chosen = chosen.as_ref()?;
+            let maps = chosen.maps.iter().take(most);
+            Some(
+                maps.map(|map| table(chosen, map, derived))
+                    .collect::<String>(),
+            )
+        })
     });
     view! {
-        <details class="twin">
+        <details class="twin" on:toggle:target=move |event| open.set(event.target().has_attribute("open"))>
             <summary>"The numbers as a table"</summary>
             <div class="numbers" data-testid="attention-table" inner_html=move || html.get().unwrap_or_default()></div>
         </details>
@@ -39,11 +50,8 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// The first of the maps that are drawn, as a table.
-fn table(chosen: &Chosen, derived: bool) -> String {
-    let Some((of, map)) = chosen.maps.first() else {
-        return String::new();
-    };
+/// One of the maps that are drawn, as a table.
+fn table(chosen: &Chosen, (of, map): &(MapOf, Arc<Vec<f32>>), derived: bool) -> String {
     let (labels, n) = (&chosen.shown.labels, chosen.shown.n());
     let shown = &chosen.shown;
     let readers = shown.readers();
@@ -81,7 +89,7 @@ fn table(chosen: &Chosen, derived: bool) -> String {
         {
             let _ = write!(
                 html,
-                "<th scope=\"col\">{} <small>{j}</small></th>",
+                "<th scope=\"col\"><bdi>{}</bdi> <small>{j}</small></th>",
                 escape(label)
             );
         }
@@ -89,7 +97,7 @@ fn table(chosen: &Chosen, derived: bool) -> String {
         for (i, label) in labels.iter().enumerate().take(readers) {
             let _ = write!(
                 html,
-                "<tr><th scope=\"row\">{} <small>{i}</small></th>",
+                "<tr><th scope=\"row\"><bdi>{}</bdi> <small>{i}</small></th>",
                 escape(label)
             );
             for j in shown.read_by(i) {
@@ -105,7 +113,7 @@ fn table(chosen: &Chosen, derived: bool) -> String {
         for (i, label) in labels.iter().enumerate().take(readers) {
             let _ = write!(
                 html,
-                "<tr><th scope=\"row\">{} <small>{i}</small></th>",
+                "<tr><th scope=\"row\"><bdi>{}</bdi> <small>{i}</small></th>",
                 escape(label)
             );
             let mut row: Vec<usize> = shown.read_by(i).collect();
@@ -114,7 +122,7 @@ fn table(chosen: &Chosen, derived: bool) -> String {
                 let label = escape(&labels[j]);
                 let _ = write!(
                     html,
-                    "{}{label} <small>{j}</small> {:.4}</td>",
+                    "{}<bdi>{label}</bdi> <small>{j}</small> {:.4}</td>",
                     cell(i, j),
                     map[i * n + j]
                 );

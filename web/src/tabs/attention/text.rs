@@ -11,6 +11,7 @@ use leptos::task::spawn_local;
 
 use web_sys::File;
 
+use super::cell;
 use super::recorded;
 use super::shown::Shown;
 use crate::components::notices::Notices;
@@ -175,6 +176,7 @@ impl Text {
     /// Shows nothing.
     pub fn clear(&self) {
         self.stop();
+        self.desk.lens.clear(cell::source(*self));
         self.shown.set(None);
         self.run.set_value(None);
         self.phase.set(Phase::Idle);
@@ -232,7 +234,7 @@ impl Text {
                     self.asked.set_value(Vec::new());
                     let seconds = summary.seconds;
                     let shown = Arc::new(Shown::new(summary, None));
-                    self.desk.lens.clear(super::SOURCE);
+                    self.desk.lens.clear(cell::source(self));
                     self.maps.set(HashMap::new());
                     self.focus.set(HashMap::new());
                     self.shown.set(Some(Arc::clone(&shown)));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use glassformer_engine::protocol::attention::HeadStats;
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
@@ -12,6 +13,7 @@ use super::paint::image;
 use super::shown::Shown;
 use super::text::Text;
 use crate::components::canvas;
+use crate::components::term::{DISTANCE, ENTROPY, Term};
 use crate::components::theme::Dark;
 use crate::model::now_seconds;
 
@@ -178,25 +180,8 @@ impl Grid {
     }
 }
 
-/// What a head does, in one line.
-pub fn about(shown: &Shown, (layer, head): HeadId) -> String {
-    let index = layer * shown.summary.shape.heads as usize + head;
-    let Some(stats) = shown.summary.stats.get(index) else {
-        return String::new();
-    };
-    let places = match shown.seen {
-        Some(_) => "patches",
-        None => "tokens",
-    };
-    let habit = match stats.habit() {
-        Some((habit, share)) => format!("{} ({share:.2})", shown.habit(habit)),
-        None => format!("spreads over several {places}"),
-    };
-    format!(
-        "Layer {layer}, head {head}: {habit} · entropy {:.2} bits · mean distance {:.1} {places}",
-        stats.entropy, stats.distance
-    )
-}
+/// The chosen head and those drawn over it.
+type Heads = (Option<HeadId>, Vec<HeadId>);
 
 /// Chooses a head, or draws it over the chosen one.
 pub fn choose(text: Text, head: HeadId, over: bool) {
@@ -231,7 +216,9 @@ pub fn HeadWall(
     let width = canvas::width_of(room);
     let hover = RwSignal::new(None::<HeadId>);
     let over = RwSignal::new(false);
-    let isolated = StoredValue::new(Vec::<HeadId>::new());
+    // The heads that were drawn before a click, and those that an isolated one stands in for.
+    let before = StoredValue::new(Heads::default());
+    let isolated = StoredValue::new(None::<(HeadId, Heads)>);
     let grid = Memo::new(move |_| {
         let shown = text.shown.get()?;
         Some(Grid::new(&shown, width.get()))
@@ -256,12 +243,33 @@ pub fn HeadWall(
         );
     });
     let at = move |x: i32, y: i32| grid.get_untracked()?.hit(f64::from(x), f64::from(y));
-    let line = move || {
-        let head = hover.get().or(options.get().head);
-        let shown = text.shown.get();
-        head.zip(shown)
-            .map(|(head, shown)| about(&shown, head))
-            .unwrap_or_default()
+    // The head that is pointed at, or the chosen one, and its numbers.
+    let pointed = Memo::new(move |_| {
+        let (layer, head) = hover.get().or(options.with(|options| options.head))?;
+        let shown = text.shown.get()?;
+        let index = layer * shown.summary.shape.heads as usize + head;
+        let stats = *shown.summary.stats.get(index)?;
+        Some(((layer, head), stats, shown))
+    });
+    let said = move |say: &dyn Fn(HeadId, &HeadStats, &Shown) -> String| {
+        pointed.with(|pointed| {
+            let (head, stats, shown) = pointed.as_ref()?;
+            Some(say(*head, stats, shown))
+        })
+    };
+    let named = move || {
+        said(&|(layer, head), stats, shown| {
+            format!("Layer {layer}, head {head}: {}", shown.does(stats))
+        })
+    };
+    let entropy = move || said(&|_, stats, _| format!(" {:.2} bits · mean ", stats.entropy));
+    let distance =
+        move || said(&|_, stats, shown| format!(" {:.1} {}", stats.distance, shown.places()));
+    let line = move || match (named(), entropy(), distance()) {
+        (Some(named), Some(entropy), Some(distance)) => {
+            format!("{named} · entropy{entropy}distance{distance}")
+        }
+        _ => String::new(),
     };
     let step = move |key: &str, shift: bool| -> bool {
         let Some(grid) = grid.get_untracked() else {
@@ -291,17 +299,23 @@ pub fn HeadWall(
         choose(text, next, false);
         true
     };
-    // One head alone, and back.
-    let isolate = move || {
-        let others = options.get_untracked().others;
-        let back = isolated.get_value();
-        if others.is_empty() && back.is_empty() {
-            return;
-        }
-        isolated.set_value(others.clone());
-        change(text.desk(), |options| {
-            options.others = if others.is_empty() { back } else { Vec::new() };
-        });
+    let drawn = move || options.with_untracked(|options| (options.head, options.others.clone()));
+    // One head alone, and back. The first click of the two has chosen it already.
+    let isolate = move |head: HeadId| {
+        let alone = (Some(head), Vec::new());
+        let before = before.get_value();
+        let kept = isolated.get_value().filter(|(of, _)| *of == head);
+        let next = match kept {
+            Some((_, heads)) if before == alone => {
+                isolated.set_value(None);
+                heads
+            }
+            _ => {
+                isolated.set_value(Some((head, before)));
+                alone
+            }
+        };
+        change(text.desk(), |options| (options.head, options.others) = next);
     };
     // Pictures are not drawn over each other.
     let pictured = move || {
@@ -326,11 +340,18 @@ pub fn HeadWall(
                     on:mousemove=move |event| hover.set(at(event.offset_x(), event.offset_y()))
                     on:mouseleave=move |_| hover.set(None)
                     on:click=move |event| {
-                        if let Some(head) = at(event.offset_x(), event.offset_y()) {
+                        // The second click of two belongs to the double click.
+                        let first = event.detail() < 2;
+                        if let Some(head) = at(event.offset_x(), event.offset_y()).filter(|_| first) {
+                            before.set_value(drawn());
                             choose(text, head, over.get_untracked() || event.shift_key());
                         }
                     }
-                    on:dblclick=move |_| isolate()
+                    on:dblclick=move |event| {
+                        if let Some(head) = at(event.offset_x(), event.offset_y()) {
+                            isolate(head);
+                        }
+                    }
                     on:keydown=move |event| {
                         if step(&event.key(), event.shift_key()) {
                             event.prevent_default();
@@ -339,7 +360,14 @@ pub fn HeadWall(
                 ></canvas>
             </div>
             <div>
-                <p class="wall-line" data-testid="attention-head-line">{line}</p>
+                <p class="wall-line" data-testid="attention-head-line" hidden=move || pointed.with(Option::is_none)>
+                    {named}
+                    " · "
+                    <Term word="entropy" means=ENTROPY/>
+                    {entropy}
+                    <Term word="distance" means=DISTANCE/>
+                    {distance}
+                </p>
                 {move || grouped().map(|words| view! { <p class="hint">{words}</p> })}
                 <label class="check" hidden=pictured>
                     <input type="checkbox" prop:checked=over on:change:target=move |event| over.set(event.target().checked())/>
