@@ -8,6 +8,7 @@ use glassformer_engine::protocol::{BackendChoice, PrecisionChoice};
 use glassformer_engine::tasks::matching::cosine;
 use glassformer_engine::{Cancel, Engine, Files, PathSource, registry};
 use glassformer_tests::TempDir;
+use glassformer_tests::server::Fault;
 
 use super::{Journey, LONG, SHORT};
 
@@ -139,7 +140,8 @@ fn the_grid_has_the_engines_own_numbers() {
     assert!(button.contains("MB"), "{button}");
     journey.picture("match-recorded");
 
-    journey.page.click("match-run").unwrap();
+    journey.page.click("match-input").unwrap();
+    journey.page.press("Control+Enter").unwrap();
     journey.matched(64, LONG);
     journey.assert_scores("match-cell", &expected, &TEXTS);
     // The default model knows its samples.
@@ -205,6 +207,34 @@ fn the_grid_has_the_engines_own_numbers() {
     let first = journey.string("document.querySelector('[data-testid=match-label]').dataset.text");
     assert_eq!(first, "dog");
     journey.picture("match-ranked");
+
+    // A cell that is kept is let go when its column becomes another text's.
+    journey.click_cell("cat.png", "cat");
+    journey.wait(
+        "document.querySelector('.lens').dataset.locked === 'true'",
+        SHORT,
+    );
+    journey
+        .page
+        .paste("match-input", &changed[1..].join("\n"))
+        .unwrap();
+    journey.wait(
+        "document.querySelector('.lens').dataset.locked === 'false'",
+        SHORT,
+    );
+
+    // Without the first picture Tab still goes to a cell, and the keyboard stays in the grid.
+    let remove = "(remove => { remove.focus(); remove.click() })\
+                  (document.querySelector('.match-remove'))";
+    journey.page.evaluate(remove).unwrap();
+    journey.wait(
+        "document.querySelectorAll('.match-cell').length === 7 * 7 \
+         && document.activeElement.title === 'Remove cat.png'",
+        SHORT,
+    );
+    let entries = "[...document.querySelectorAll('.match-cell[tabindex=\"0\"]')]\
+                   .map(cell => cell.dataset.image + ' ' + cell.dataset.at).join()";
+    assert_eq!(journey.string(entries), "cat.png 0,0");
     journey.expect_quiet();
 }
 
@@ -276,8 +306,21 @@ fn bad_pictures_get_one_sentence_each_and_the_others_stay() {
         files.push(golden.join(file));
     }
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    journey.page.choose_files("match-files", &files).unwrap();
+    // They come while the model is on its way, which it stays.
+    let slow = Fault {
+        bytes_per_second: Some(12_000_000),
+        ..Fault::default()
+    };
+    let weights = &registry::find("mini-clip").unwrap().files[0].path;
+    journey
+        .server
+        .set_fault(&format!("/models/{weights}"), slow);
     journey.page.click("match-run").unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=model-progress]')?.getAttribute('value') > 0",
+        LONG,
+    );
+    journey.page.choose_files("match-files", &files).unwrap();
     journey.matched(6 * 2, LONG);
     let said =
         "[...document.querySelectorAll('[data-testid=match-refused]')].map(c => c.innerText)";

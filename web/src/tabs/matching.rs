@@ -1,7 +1,9 @@
 //! Match: pictures against texts, and what of both mattered.
 
+mod examples;
 mod export;
 mod grid;
+mod moving;
 mod pictures;
 mod ranked;
 mod recorded;
@@ -11,13 +13,14 @@ mod why;
 
 use leptos::prelude::*;
 
+use self::examples::TextExamples;
 use self::export::Exports;
 use self::grid::Grid;
 use self::run::Runs;
 use self::table::Shown;
 use crate::components::pictures::{ChoosePictures, on_paste};
 use crate::components::problem::ProblemAlert;
-use crate::components::run_row::RunRow;
+use crate::components::run_row::{RunKeys, RunRow, is_run_key};
 use crate::desk::Desk;
 use crate::format;
 use crate::fragment::Key;
@@ -29,6 +32,12 @@ pub const ID: &str = "match";
 
 /// Whose numbers the lens shows.
 const SOURCE: &str = "match";
+
+/// Rows of the lens's numbering are so long: more than there are texts.
+const STRIDE: usize = 1 << 10;
+
+/// In it, the place of a picture's texts ranked, behind those of its cells.
+const RANKED: usize = STRIDE - 1;
 
 /// The texts it opens with.
 pub const OPENING: &str = "dog\ncat\nsailboat\nbicycle\nguitar\nhot drink\nmushroom\nrocket";
@@ -90,6 +99,7 @@ pub fn Match() -> impl IntoView {
             <Texts runs/>
             <PictureSource runs/>
         </section>
+        <TextExamples runs/>
         <RunRow
             tab=ID
             active=Signal::derive(move || runs.is_active())
@@ -97,6 +107,7 @@ pub fn Match() -> impl IntoView {
             on_run=Callback::new(move |()| runs.start())
             on_stop=Callback::new(move |()| runs.stop())
             again=true
+            // The row is full.
             keys=false
         >
             <CellChoice runs/>
@@ -134,19 +145,6 @@ fn Texts(runs: Runs) -> impl IntoView {
             _ => format!("{}, one a line", format::counted(taken as u64, "text")),
         }
     };
-    let template = move || {
-        let typed = desk.values.with(|values| values.get("template").cloned());
-        typed.unwrap_or_else(|| "{}".into())
-    };
-    let set_template = move |text: String| {
-        desk.values.update(|values| {
-            if text.trim().is_empty() || text == "{}" {
-                values.remove("template");
-            } else {
-                values.insert("template", text);
-            }
-        });
-    };
     view! {
         <div class="match-texts">
             <label class="field-label" for="match-texts">"Texts"</label>
@@ -154,19 +152,37 @@ fn Texts(runs: Runs) -> impl IntoView {
                 id="match-texts"
                 rows="8"
                 spellcheck="false"
+                dir="auto"
+                aria-describedby="match-keys"
                 data-testid="match-input"
                 prop:value=desk.text
                 on:input:target=move |event| desk.text.set(event.target().value())
+                on:keydown=move |event| {
+                    if is_run_key(&event) {
+                        runs.start();
+                    }
+                }
             ></textarea>
-            <p class="hint" data-testid="match-count">{count}</p>
+            <div class="match-below">
+                <p class="hint" data-testid="match-count">{count}</p>
+                <RunKeys tab=ID/>
+            </div>
             <label class="match-template">
                 <span>"Template"</span>
                 <input
                     type="text"
+                    dir="auto"
                     data-testid="match-template"
                     title="Each text is put in the place of {}"
-                    prop:value=template
-                    on:change:target=move |event| set_template(event.target().value())
+                    prop:value=move || runs.template()
+                    on:change:target=move |event| runs.set_template(&event.target().value())
+                    on:keydown:target=move |event| {
+                        if is_run_key(&event) {
+                            // Only leaving the field or Enter alone would say that it changed.
+                            runs.set_template(&event.target().value());
+                            runs.start();
+                        }
+                    }
                 />
             </label>
         </div>
@@ -207,15 +223,7 @@ fn PictureSource(runs: Runs) -> impl IntoView {
 /// What the cells show.
 #[component]
 fn CellChoice(runs: Runs) -> impl IntoView {
-    let choose = move |name: String| {
-        runs.desk.values.update(|values| {
-            if name == "off" {
-                values.remove("softmax");
-            } else {
-                values.insert("softmax", name);
-            }
-        });
-    };
+    let choose = move |name: String| runs.set_shown(Shown::named(&name).unwrap_or_default());
     let options = Shown::ALL.map(|(shown, name, label)| {
         view! {
             <option value=name selected=move || runs.shown.get() == shown>{label}</option>

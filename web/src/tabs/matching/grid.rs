@@ -2,20 +2,18 @@
 
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
 
-use super::SOURCE;
+use super::moving::{self, At};
 use super::pictures::{Picture, State};
 use super::ranked;
 use super::run::Runs;
 use super::table::{Cell, Shown};
 use super::why::WhyView;
+use super::{SOURCE, STRIDE};
+use crate::components::focus;
 use crate::components::lens::{Detail, Fact, LensContent, Subject};
+use crate::components::term::{SOFTMAX, Term};
 use crate::format;
-
-/// Cells of a row in the lens's numbering; more than there are texts.
-const STRIDE: usize = 1 << 10;
 
 /// The whole grid and its legend.
 #[component]
@@ -31,16 +29,34 @@ pub fn Grid(runs: Runs) -> impl IntoView {
             };
             view! {
                 <th scope="col" title=prompt>
-                    <span>{label}</span>
+                    <span dir="auto">{label}</span>
                     {move || problem().map(|sentence| view! { <small class="problem">{sentence}</small> })}
                 </th>
             }
         };
         labels.into_iter().map(head).collect_view()
     };
+    // Where the keyboard was last, and the cell that it finds there now.
+    let last = RwSignal::new((0, 0));
+    let current = Memo::new(move |_| {
+        runs.table
+            .with(|table| moving::nearest(&table.rows, last.get()))
+    });
+    let move_on = move |event: KeyboardEvent| {
+        let in_cell = focus::focused().is_some_and(|focused| focused.has_attribute("data-at"));
+        let Some(from) = current.get_untracked().filter(|_| in_cell) else {
+            return;
+        };
+        let table = runs.table;
+        let next = table.with_untracked(|table| moving::next(&table.rows, from, &event.key()));
+        if let Some((row, column)) = next {
+            event.prevent_default();
+            focus::go_to(&format!(".match-grid [data-at='{row},{column}']"));
+        }
+    };
     view! {
         <div class="match-scroll" tabindex="-1">
-            <table class="match-grid" on:keydown=move_focus>
+            <table class="match-grid">
                 <thead>
                     <tr>
                         <th class="corner">
@@ -49,9 +65,9 @@ pub fn Grid(runs: Runs) -> impl IntoView {
                         {heads}
                     </tr>
                 </thead>
-                <tbody>
+                <tbody on:keydown=move_on>
                     <For each=move || runs.pictures.get() key=|picture| picture.id let:picture>
-                        <Row runs picture/>
+                        <Row runs picture last current/>
                     </For>
                 </tbody>
             </table>
@@ -65,11 +81,21 @@ pub fn Grid(runs: Runs) -> impl IntoView {
 
 /// A picture and its cells.
 #[component]
-fn Row(runs: Runs, picture: Picture) -> impl IntoView {
+fn Row(
+    runs: Runs,
+    picture: Picture,
+    last: RwSignal<At>,
+    current: Memo<Option<At>>,
+) -> impl IntoView {
     let id = picture.id;
     let place = Memo::new(move |_| {
         runs.pictures
             .with(|all| all.iter().position(|picture| picture.id == id))
+    });
+    // Of its cells, the one that Tab goes to.
+    let current = Memo::new(move |_| {
+        let (row, column) = current.get()?;
+        (place.get() == Some(row)).then_some(column)
     });
     let cells = Memo::new(move |_| {
         let row = place.get()?;
@@ -102,7 +128,7 @@ fn Row(runs: Runs, picture: Picture) -> impl IntoView {
             let picture = picture.clone();
             let cell = move |(column, cell)| {
                 let picture = picture.clone();
-                view! { <CellView runs picture column cell place/> }
+                view! { <CellView runs picture column cell place last current/> }
             };
             cells
                 .into_iter()
@@ -125,10 +151,13 @@ fn Row(runs: Runs, picture: Picture) -> impl IntoView {
                     title=format!("Rank the texts for {name}")
                     on:click=move |_| ranked::show(runs, id)
                 >
-                    <img src=url alt="" width="56" height="56" loading="lazy"/>
-                    <span>{named}</span>
+                    <img src=url alt="" width="56" height="56"/>
+                    <span dir="auto">{named}</span>
                 </button>
-                <button type="button" class="quiet match-remove" title=removed.clone() aria-label=removed on:click=move |_| runs.remove(id)>
+                <button type="button" class="quiet match-remove" title=removed.clone() aria-label=removed on:click=move |event| {
+                    focus::pass_on(&event, ".match-remove", "[data-testid=match-samples]");
+                    runs.remove(id);
+                }>
                     "×"
                 </button>
             </th>
@@ -144,6 +173,8 @@ fn CellView(
     column: usize,
     cell: Option<(Cell, usize)>,
     place: Memo<Option<usize>>,
+    last: RwSignal<At>,
+    current: Memo<Option<usize>>,
 ) -> impl IntoView {
     let Some((cell, shade)) = cell else {
         return view! { <td class="match-waiting">"–"</td> }.into_any();
@@ -179,7 +210,7 @@ fn CellView(
         }
     };
     let lens = runs.desk.lens;
-    let (point, focus) = (content.clone(), content.clone());
+    let (point, focused) = (content.clone(), content.clone());
     view! {
         <td>
             <button
@@ -191,13 +222,16 @@ fn CellView(
                 data-score=cell.cosine.to_string()
                 data-shade=shade.to_string()
                 data-derived=(shown != Shown::Cosine).then_some("softmax")
-                data-at=format!("{row},{column}")
+                data-at=move || place.get().map(|row| format!("{row},{column}"))
                 data-locked=move || (lens.locked_subject() == Some(subject)).then_some("true")
-                tabindex=if row == 0 && column == 0 { "0" } else { "-1" }
+                tabindex=move || if current.get() == Some(column) { "0" } else { "-1" }
                 aria-label=spoken
                 title=exactly(cell.shown(shown), shown)
                 on:mouseenter=move |_| lens.point(Some(point(false)))
-                on:focus=move |_| lens.point(Some(focus(false)))
+                on:focus=move |_| {
+                    last.set((place.get_untracked().unwrap_or(row), column));
+                    lens.point(Some(focused(false)));
+                }
                 on:mouseleave=move |_| lens.point(None)
                 on:blur=move |_| lens.point(None)
                 on:click=move |_| lens.toggle(content(!recorded))
@@ -287,34 +321,6 @@ fn explain(
     }
 }
 
-/// Arrow keys go from cell to cell.
-fn move_focus(event: KeyboardEvent) {
-    let step = match event.key().as_str() {
-        "ArrowUp" => (-1, 0),
-        "ArrowDown" => (1, 0),
-        "ArrowLeft" => (0, -1),
-        "ArrowRight" => (0, 1),
-        _ => return,
-    };
-    let next = || {
-        let target = event.target()?.dyn_into::<HtmlElement>().ok()?;
-        let at = target.get_attribute("data-at")?;
-        let (row, column) = at.split_once(',')?;
-        let (row, column) = (
-            row.parse::<i64>().ok()? + step.0,
-            column.parse::<i64>().ok()? + step.1,
-        );
-        let found = document().query_selector(&format!("[data-at='{row},{column}']"));
-        let found: HtmlElement = found.ok()??.dyn_into().ok()?;
-        target.set_tab_index(-1);
-        found.set_tab_index(0);
-        found.focus().ok()
-    };
-    if next().is_some() {
-        event.prevent_default();
-    }
-}
-
 /// What the shades mean.
 #[component]
 fn Legend(runs: Runs) -> impl IntoView {
@@ -335,16 +341,21 @@ fn Legend(runs: Runs) -> impl IntoView {
             })
             .collect_view()
     };
-    let about = move || match runs.shown.get() {
-        Shown::Cosine => {
-            "Cosine similarities, as computed. They are small even for good matches; what counts is which is larger."
-        }
-        Shown::OfTexts => {
-            "Derived: each row is a softmax over the texts, so it sums to 100 % even if no text fits."
-        }
-        Shown::OfPictures => {
-            "Derived: each column is a softmax over the pictures, so it sums to 100 % even if no picture fits."
-        }
+    let about = move || {
+        let (before, behind) = match runs.shown.get() {
+            Shown::Cosine => {
+                return "Cosine similarities, as computed. They are small even for good matches; what counts is which is larger.".into_any();
+            }
+            Shown::OfTexts => (
+                "each row",
+                "over the texts, so it sums to 100 % even if no text fits.",
+            ),
+            Shown::OfPictures => (
+                "each column",
+                "over the pictures, so it sums to 100 % even if no picture fits.",
+            ),
+        };
+        view! { {format!("Derived: {before} is a ")} <Term word="softmax" means=SOFTMAX/> {format!(" {behind}")} }.into_any()
     };
     view! {
         <div class="match-legend">

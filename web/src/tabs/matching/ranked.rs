@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::SOURCE;
 use super::pictures::{Picture, State};
 use super::run::Runs;
+use super::{RANKED, SOURCE, STRIDE};
 use crate::components::lens::{Detail, LensContent, Subject};
+use crate::components::term::{SOFTMAX, Term};
 use crate::format;
 use crate::page::Page;
 use crate::tabs::attention::shot::Shot;
@@ -28,7 +29,7 @@ pub fn show(runs: Runs, id: u32) {
     runs.desk.lens.toggle(LensContent {
         subject: Subject {
             source: SOURCE,
-            index: id as usize * (1 << 10) + (1 << 10) - 1,
+            index: id as usize * STRIDE + RANKED,
         },
         caption: "Texts ranked".into(),
         heading: name,
@@ -71,7 +72,7 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
                 let width = format!("{:.1}%", f64::from(cell.of_texts) * 100.0);
                 view! {
                     <li data-testid="match-label" data-text=named data-score=cell.of_texts.to_string() data-derived="softmax">
-                        <span>{label}</span>
+                        <span dir="auto">{label}</span>
                         <span class="match-bar" aria-hidden="true">
                             <span style:width=width></span>
                         </span>
@@ -84,7 +85,7 @@ fn Ranked(runs: Runs, picture: Picture) -> impl IntoView {
     view! {
         <img class="match-large" src=picture.url alt=picture.name/>
         <ol class="match-ranked">{rows}</ol>
-        <p class="hint">"Shares of a softmax over the texts of the grid, times the model's scale: derived."</p>
+        <p class="hint">"Shares of a " <Term word="softmax" means=SOFTMAX/> " over the texts of the grid, times the model's scale: derived."</p>
         <p class="match-buttons" hidden=move || !seen()>
             <button type="button" class="button" data-testid="match-look" on:click=look>
                 "What the heads look at in it"

@@ -14,7 +14,7 @@ use super::pictures::{Picture, State};
 use super::recorded::Recording;
 use super::table::{Shown, Table, Vector};
 use super::why::Explained;
-use super::{OPENING, labels_of};
+use super::{OPENING, RANKED, SOURCE, STRIDE, labels_of};
 use crate::desk::Desk;
 use crate::format;
 use crate::model::LoadEnd;
@@ -22,6 +22,7 @@ use crate::page::{Page, Problem};
 
 mod asking;
 mod rows;
+mod settings;
 
 /// Typing asks again this long after the last key.
 const PAUSE_MILLISECONDS: u32 = 350;
@@ -214,11 +215,17 @@ impl Runs {
     fn forget_recorded(&self) {
         if self.recorded.with_untracked(Option::is_some) {
             self.recorded.set(None);
-            self.desk.lens.clear(super::SOURCE);
+            self.desk.lens.clear(SOURCE);
         }
     }
 
     fn typed(self) {
+        // The cell of before may be another text's now; a ranking follows by itself.
+        let lens = self.desk.lens;
+        let ranked = |index: usize| index % STRIDE == RANKED;
+        if !lens.locked_index(SOURCE).is_some_and(ranked) {
+            lens.clear(SOURCE);
+        }
         let same = self.recorded.with_untracked(|r| {
             r.as_ref()
                 .is_none_or(|r| self.labels.with_untracked(|l| *l == r.texts))
@@ -304,6 +311,7 @@ impl Runs {
             return;
         }
         self.handle.set_value(Some(handle));
+        self.desk.lens.clear(SOURCE);
         self.texts.update(HashMap::clear);
         self.explained.set(None);
         self.pictures.with_untracked(|pictures| {

@@ -24,6 +24,12 @@ impl Shown {
         (Self::OfPictures, "pictures", "share among the pictures"),
     ];
 
+    /// Its name in links.
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(shown, ..)| *shown == self);
+        found.map_or("", |(_, name, _)| *name)
+    }
+
     /// The one of this name in links.
     pub fn named(name: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(_, id, _)| *id == name);

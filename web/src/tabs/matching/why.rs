@@ -12,6 +12,7 @@ use web_sys::{CanvasRenderingContext2d, ImageData};
 
 use super::pictures::{Picture, State};
 use super::run::Runs;
+use crate::components::term::{ROLLOUT, Term};
 use crate::components::theme::Dark;
 use crate::tabs::attention::colour::{Paint, Palette};
 
@@ -189,7 +190,7 @@ fn Answer(why: Arc<Why>, seen: Arc<SeenPicture>, prompt: String) -> impl IntoVie
         let number = word.drop.map_or("the only word".to_owned(), signed);
         view! {
             <li data-testid="match-word" data-score=word.drop.map(|drop| drop.to_string())>
-                <b>{text}</b>
+                <b dir="auto">{text}</b>
                 <span class="value">{number}</span>
             </li>
         }
@@ -215,7 +216,7 @@ fn Answer(why: Arc<Why>, seen: Arc<SeenPicture>, prompt: String) -> impl IntoVie
             <p class="hint">"What the cosine loses without each word, in thousandths."</p>
             <figure>
                 <figcaption>
-                    <b>"Attention rollout"</b>
+                    <b>"Attention " <Term word="rollout" means=ROLLOUT/></b>
                     " — how much of each patch reaches the picture's vector, in per cent; averaged over heads, and the same for every text"
                 </figcaption>
                 <Overlay seen side=grid values=rollout testid="match-rollout"/>
@@ -249,7 +250,7 @@ fn Overlay(
         let palette = Palette::new(dark.get());
         let cell = |(value, paint, text): &(f32, Paint, String)| {
             view! {
-                <span class="match-part" data-value=value.to_string() style=("--part", palette.css(*paint))>
+                <span class="match-part" title=text.clone() data-value=value.to_string() style=("--part", palette.css(*paint))>
                     <b>{text.clone()}</b>
                 </span>
             }

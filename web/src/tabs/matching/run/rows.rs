@@ -97,10 +97,12 @@ impl Runs {
         });
     }
 
-    /// Takes all pictures out of the grid.
+    /// Takes all pictures out of the grid. A model on its way will see the rows that are there then.
     pub fn clear(self) {
-        self.stop();
-        self.phase.set(Phase::Idle);
+        if self.phase.get_untracked() != Phase::Loading {
+            self.stop();
+            self.phase.set(Phase::Idle);
+        }
         self.forget_recorded();
         self.desk.lens.clear(SOURCE);
         self.pictures.update(|pictures| {
