@@ -56,7 +56,7 @@ pub fn HeadTable(
                 <table>
                     <thead>
                         <tr>
-                            <th scope="col">"Layer·head"</th>
+                            <th scope="col">"Head"</th>
                             <th scope="col" class="words">"What it does"</th>
                             <th scope="col">"Entropy, bits"</th>
                             <th scope="col">"Mean distance, " {places}</th>
