@@ -344,12 +344,25 @@ fn bad_pictures_get_one_sentence_each_and_the_others_stay() {
     }
     journey.picture("match-bad-pictures");
 
+    // What is kept of a cell follows the pictures that come.
+    let choose = "(s => { s.value = 'pictures'; s.dispatchEvent(new Event('change', {bubbles: true})) })\
+                  (document.querySelector('[data-testid=match-softmax]'))";
+    journey.page.evaluate(choose).unwrap();
+    journey.wait("document.querySelector('.match-cell[data-derived]')", SHORT);
+    journey.click_cell("animated.gif", "a dog");
+    journey.wait("document.querySelector('[data-testid=match-why]')", LONG);
+
     // Dropped pictures join; an empty field and too many texts are told.
     journey
         .page
         .drop_files("match-output", &[&golden.join("wide.png")])
         .unwrap();
     journey.matched(7 * 2, LONG);
+    journey.wait(
+        "[...document.querySelectorAll('.lens .fact .value')].at(-1).innerText \
+         === document.querySelector('.match-cell[data-locked]').title",
+        SHORT,
+    );
     let many: Vec<String> = (0..200).map(|i| format!("thing {i}")).collect();
     journey.page.paste("match-input", &many.join("\n")).unwrap();
     journey.wait(

@@ -125,6 +125,21 @@ impl Lens {
         }
     }
 
+    /// New numbers for what is kept, if it is this.
+    pub fn renew(&self, subject: Subject, facts: Vec<Fact>) {
+        let old = |content: &LensContent| content.subject == subject && content.facts != facts;
+        if self
+            .locked
+            .with_untracked(|content| content.as_ref().is_some_and(old))
+        {
+            self.locked.update(|content| {
+                if let Some(content) = content {
+                    content.facts = facts;
+                }
+            });
+        }
+    }
+
     /// Lets go of everything that belongs to a view.
     pub fn clear(&self, source: &'static str) {
         for signal in [self.preview, self.locked] {
@@ -180,6 +195,13 @@ pub fn LensPanel(
     });
     on_cleanup(move || escape.remove());
     let content = move || lens.locked.get().or_else(|| lens.preview.get());
+    // New numbers alone leave the rest, which may be long, as it is.
+    let facts = Memo::new(move |_| content().map(|content| content.facts).unwrap_or_default());
+    let body = Memo::new(move |_| {
+        let mut content = content()?;
+        content.facts.clear();
+        Some(content)
+    });
     // Spoken for what is kept, not for everything the mouse passes.
     let spoken = move || {
         lens.locked.get().map(|c| {
@@ -200,8 +222,8 @@ pub fn LensPanel(
                     <kbd>"Esc"</kbd>
                 </button>
             </div>
-            {move || match content() {
-                Some(content) => view! { <LensBody content/> }.into_any(),
+            {move || match body.get() {
+                Some(content) => view! { <LensBody content facts/> }.into_any(),
                 None => view! {
                     <p class="lens-empty">{hint}</p>
                 }
@@ -213,27 +235,24 @@ pub fn LensPanel(
 }
 
 #[component]
-fn LensBody(content: LensContent) -> impl IntoView {
+fn LensBody(content: LensContent, facts: Memo<Vec<Fact>>) -> impl IntoView {
     let share = content.share.map(|(share, step)| view! {
         <div class="share" data-surprise=step.to_string() aria-hidden="true">
             <div class="share-bar" style:width=format!("{:.2}%", (share * 100.0).clamp(0.0, 100.0))></div>
         </div>
     });
-    let facts = content
-        .facts
-        .into_iter()
-        .map(|fact| {
-            view! {
-                <div class="fact">
-                    <dt>{fact.name}</dt>
-                    <dd>
-                        <span class="value">{fact.value}</span>
-                        <small>{fact.means}</small>
-                    </dd>
-                </div>
-            }
-        })
-        .collect_view();
+    let fact = |fact: Fact| {
+        view! {
+            <div class="fact">
+                <dt>{fact.name}</dt>
+                <dd>
+                    <span class="value">{fact.value}</span>
+                    <small>{fact.means}</small>
+                </dd>
+            </div>
+        }
+    };
+    let facts = move || facts.get().into_iter().map(fact).collect_view();
     view! {
         <p class="lens-caption">{content.caption}</p>
         <p class="lens-heading" data-testid="lens-heading">{content.heading}</p>

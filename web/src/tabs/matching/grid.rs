@@ -54,6 +54,26 @@ pub fn Grid(runs: Runs) -> impl IntoView {
             focus::go_to(&format!(".match-grid [data-at='{row},{column}']"));
         }
     };
+    // Other pictures and texts change the shares of a cell that is kept.
+    let lens = runs.desk.lens;
+    Effect::new(move |_| {
+        let renewed = runs.table.with(|table| {
+            let index = lens.locked_index(SOURCE)?;
+            let (picture, column) = (index / STRIDE, index % STRIDE);
+            let row = runs
+                .pictures
+                .with_untracked(|all| all.iter().position(|p| p.id as usize == picture))?;
+            let cell = (*table.rows.get(row)?.get(column)?)?;
+            let subject = Subject {
+                source: SOURCE,
+                index,
+            };
+            Some((subject, facts(&cell, table.scale)))
+        });
+        if let Some((subject, facts)) = renewed {
+            lens.renew(subject, facts);
+        }
+    });
     view! {
         <div class="match-scroll" tabindex="-1">
             <table class="match-grid">
@@ -267,13 +287,7 @@ fn explain(
     subject: Subject,
     why: bool,
 ) -> LensContent {
-    let scale = runs.scale();
     let prompt = untrack(|| runs.prompt(label));
-    let fact = |name, value, means: &str| Fact {
-        name,
-        value,
-        means: means.into(),
-    };
     let detail = why.then(|| {
         let (picture, prompt) = (picture.clone(), prompt.clone());
         super::why::ask(runs, &picture, &prompt);
@@ -296,29 +310,39 @@ fn explain(
         sentence: hint.into(),
         share: None,
         detail,
-        facts: vec![
-            fact(
-                "similarity",
-                format!("{:.4}", cell.cosine),
-                "cosine of the angle between both vectors: 1 is the same direction, 0 a right angle",
-            ),
-            fact(
-                "logit",
-                format!("{:.2}", cell.cosine * scale),
-                &format!("the cosine times the model's scale of {scale:.1}, which a softmax takes"),
-            ),
-            fact(
-                "share among the texts",
-                format::percent(cell.of_texts.into()),
-                "of this picture's row",
-            ),
-            fact(
-                "share among the pictures",
-                format::percent(cell.of_pictures.into()),
-                "of this text's column",
-            ),
-        ],
+        facts: facts(cell, runs.scale()),
     }
+}
+
+/// A cell's numbers, and what they mean.
+fn facts(cell: &Cell, scale: f32) -> Vec<Fact> {
+    let fact = |name, value, means: &str| Fact {
+        name,
+        value,
+        means: means.into(),
+    };
+    vec![
+        fact(
+            "similarity",
+            format!("{:.4}", cell.cosine),
+            "cosine of the angle between both vectors: 1 is the same direction, 0 a right angle",
+        ),
+        fact(
+            "logit",
+            format!("{:.2}", cell.cosine * scale),
+            &format!("the cosine times the model's scale of {scale:.1}, which a softmax takes"),
+        ),
+        fact(
+            "share among the texts",
+            format::percent(cell.of_texts.into()),
+            "of this picture's row",
+        ),
+        fact(
+            "share among the pictures",
+            format::percent(cell.of_pictures.into()),
+            "of this text's column",
+        ),
+    ]
 }
 
 /// What the shades mean.
