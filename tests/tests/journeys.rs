@@ -5,6 +5,8 @@
 
 #[path = "journeys/attention.rs"]
 mod attention;
+#[path = "journeys/attention_limits.rs"]
+mod attention_limits;
 #[path = "journeys/bad_input.rs"]
 mod bad_input;
 #[path = "journeys/files.rs"]

@@ -146,9 +146,13 @@ async fn json(text: Text, options: Options) {
             .map(|&(layer, head)| (layer as u32, head as u32))
             .collect()
     };
-    let mut maps = Vec::new();
+    let (run, mut maps) = (text.run_id(), Vec::new());
     for &(layer, head) in &chosen {
         match text.map(MapOf::Head { layer, head }).await {
+            // Maps of another text are not these tokens'.
+            _ if text.run_id() != run => {
+                return text.say("The text was run again meanwhile; save it once more.");
+            }
             Some(map) => maps.push(((layer, head), map)),
             None => return text.say("The numbers could not be had; run the text again."),
         }

@@ -131,6 +131,11 @@ impl Text {
         untrack(|| self.is_live())
     }
 
+    /// The engine's number of the run that is shown.
+    pub fn run_id(&self) -> Option<u32> {
+        self.run.get_value()
+    }
+
     /// A map of the run that is shown, fetched if need be and not kept.
     pub async fn map(self, of: MapOf) -> Option<Arc<Vec<f32>>> {
         if let Some(map) = self.maps.with_untracked(|maps| maps.get(&of).cloned()) {

@@ -19,6 +19,8 @@ use crate::tabs::attention::colour::{Paint, Palette};
 /// What is explained, and how far that is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
+    /// The request that asked.
+    asked: u32,
     picture: u32,
     prompt: String,
     state: Progress,
@@ -61,27 +63,27 @@ pub fn ask(runs: Runs, picture: &Picture, prompt: &str) {
         return;
     };
     let (id, prompt) = (picture.id, prompt.to_owned());
-    let set = {
-        let prompt = prompt.clone();
-        move |state: Progress| {
-            runs.explained.set(Some(Explained {
-                picture: id,
-                prompt: prompt.clone(),
-                state,
-            }));
-        }
-    };
-    set(Progress::Under(0, 0));
     let request = WhyRequest {
         rgb: seen.rgb.clone(),
         text: prompt.clone(),
     };
     let mut events = runs.desk.model.request(Request::Explain { model, request });
-    runs.track(events.id);
+    let asked = events.id;
+    let set = move |state: Progress| {
+        runs.explained.set(Some(Explained {
+            asked,
+            picture: id,
+            prompt: prompt.clone(),
+            state,
+        }));
+    };
+    set(Progress::Under(0, 0));
+    runs.track(asked);
+    // The same may have been stopped and asked again.
     let current = move || {
         runs.explained.with_untracked(|e| {
             e.as_ref()
-                .is_some_and(|e| e.is_of(id, &prompt) && e.is_active())
+                .is_some_and(|e| e.asked == asked && e.is_active())
         })
     };
     spawn_local(async move {
