@@ -16,6 +16,7 @@ pub mod open_model;
 pub mod pictures;
 pub mod popover;
 pub mod problem;
+pub mod roving;
 pub mod run_row;
 pub mod term;
 pub mod theme;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::colour::Paint;
 use super::picture::{Anchor, DASHES, Picture, Shape};
+use crate::format::width_of;
 
 mod columns;
 mod matrix;
@@ -147,16 +148,6 @@ impl Places {
             *cell,
         ])
     }
-}
-
-/// Roughly the width of a text in the monospaced font; wide scripts take twice as much.
-fn width_of(text: &str, size: f64) -> f64 {
-    let wide = |c: char| matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xff00..=0xff60 | 0x1f300..=0x1faff);
-    let units: f64 = text
-        .chars()
-        .map(|c| if wide(c) { 1.0 } else { 0.602 })
-        .sum();
-    units * size
 }
 
 /// A text that is no wider than this.

@@ -1,13 +1,16 @@
 //! What a mask looked at: arcs from it to the tokens of its sentence, and the same numbers as a table.
 
+mod picture;
+
 use glassformer_engine::protocol::MaskResult;
 use leptos::prelude::*;
 
+use self::picture::Picture;
 use super::run::Runs;
 use super::side::Answered;
-mod picture;
 
-use self::picture::Picture;
+/// Name of its tokens in the lens.
+pub const SOURCE: &str = "fill-mask-arcs";
 
 /// A layer or head of the link: "mean", or a number from 1.
 fn chosen(value: Option<&String>) -> Option<usize> {

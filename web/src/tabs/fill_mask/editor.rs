@@ -3,13 +3,14 @@
 //! The field is a plain one: caret, selection and typing are the browser's. A twin of its text lies
 //! over it, of the same type and width and without colour, and carries the handles.
 
-use leptos::html::{Div, Textarea};
+use leptos::html::Textarea;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
+use web_sys::Element;
 
 use super::run::Runs;
 use super::words::{self, Word};
+use crate::components::roving;
 
 /// Words beyond this have no handle; the key masks them as well.
 const MOST_HANDLES: usize = 300;
@@ -24,7 +25,6 @@ pub fn Editor(
 ) -> impl IntoView {
     let side = runs.sides[place];
     let input = NodeRef::<Textarea>::new();
-    let handles = NodeRef::<Div>::new();
     let (id, label) = if place == 0 {
         ("fill-mask-input", "Text")
     } else {
@@ -68,31 +68,14 @@ pub fn Editor(
             views
         })
     };
-    // Left and right move among the handles; only one of them is in the order of the page.
+    // Arrow keys move among the handles; only one of them is in the order of the page.
     let step = move |event: web_sys::KeyboardEvent| {
-        let forward = match event.key().as_str() {
-            "ArrowRight" => true,
-            "ArrowLeft" => false,
-            _ => return,
-        };
-        let Some(all) = handles.get_untracked() else {
-            return;
-        };
-        let Ok(buttons) = all.query_selector_all("button") else {
-            return;
-        };
-        let active = document().active_element();
-        let find = |i: &u32| {
-            let button = buttons.item(*i);
-            button.is_some_and(|b| active.as_ref().is_some_and(|a| a.is_same_node(Some(&b))))
-        };
-        let Some(at) = (0..buttons.length()).find(find) else {
-            return;
-        };
-        let to = if forward { at + 1 } else { at.wrapping_sub(1) };
-        if let Some(button) = buttons.item(to) {
+        let handle = event.target().and_then(|t| t.dyn_into::<Element>().ok());
+        let next = handle
+            .and_then(|handle| roving::neighbour(&handle, ".masked-twin", "button", &event.key()));
+        if let Some(next) = next {
             event.prevent_default();
-            let _ = button.unchecked_into::<HtmlElement>().focus();
+            let _ = next.focus();
         }
     };
     view! {
@@ -110,6 +93,7 @@ pub fn Editor(
                 data-testid=id
                 node_ref=input
                 rows="1"
+                dir="auto"
                 spellcheck="false"
                 placeholder="Write a sentence; [MASK] stands for a word to be found"
                 prop:value=side.text
@@ -127,9 +111,9 @@ pub fn Editor(
             ></textarea>
             <div
                 class="masked-twin"
+                dir="auto"
                 role="toolbar"
                 aria-label="Words to put behind a mask; arrow keys move among them"
-                node_ref=handles
                 on:keydown=step
             >
                 {pieces}

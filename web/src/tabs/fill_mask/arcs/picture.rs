@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use glassformer_engine::protocol::MaskResult;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, KeyboardEvent};
 
+use super::SOURCE;
 use crate::components::lens::{Fact, Lens, LensContent, Subject};
+use crate::components::roving;
 use crate::format;
 
-/// Layout of the picture, in its own units: a character, the room beside a token, the height of the
+/// Layout of the picture, in its own units: the letters, the room beside a token, the height of the
 /// longest arc, the baseline of the tokens.
-const CHARACTER: f64 = 8.4;
+const LETTERS: f64 = 14.0;
 const BESIDE: f64 = 12.0;
 const HEIGHT: f64 = 96.0;
 const BASELINE: f64 = HEIGHT + 18.0;
@@ -33,7 +37,7 @@ pub fn Picture(
     let mut x = 0.0;
     let mut centres = Vec::new();
     for token in &result.tokens {
-        let width = format::visible(&token.text).chars().count() as f64 * CHARACTER + BESIDE;
+        let width = format::width_of(&format::visible(&token.text), LETTERS) + BESIDE;
         centres.push(x + width / 2.0);
         x += width;
     }
@@ -45,13 +49,33 @@ pub fn Picture(
         .zip(&weights)
         .enumerate()
         .filter(|(to, _)| *to != from);
-    let point = |to: usize| {
-        let content = explain(&result, &weights, [from, to], derived);
-        move || lens.point(Some(content.clone()))
+    let known = StoredValue::new((Arc::clone(&result), weights.clone()));
+    let content = move |to: usize| {
+        known.with_value(|(result, weights)| explain(result, weights, [from, to], place, derived))
+    };
+    // What is kept of a token goes on with the numbers of another head.
+    if let Some((to, side)) = lens.locked_index(SOURCE).map(token_of)
+        && side == place
+        && to < result.tokens.len()
+    {
+        lens.lock(content(to));
+    }
+    let current = RwSignal::new(from);
+    let key = move |event: KeyboardEvent| {
+        let key = event.key();
+        let token = event.target().and_then(|t| t.dyn_into::<Element>().ok());
+        let Some(token) = token else { return };
+        if key == "Enter" || key == " " {
+            event.prevent_default();
+            lens.toggle(content(current.get_untracked()));
+        } else if let Some(next) = roving::neighbour(&token, ".arcs-picture", ".arc-place", &key) {
+            event.prevent_default();
+            let _ = next.focus();
+            lens.move_lock(&content(current.get_untracked()));
+        }
     };
     let arcs = arcs
         .map(|(to, (&at, &weight))| {
-            let show = point(to);
             let share = f64::from(weight / largest);
             let (start, end) = (centres[from], at);
             let rise = HEIGHT * ((end - start).abs() / width).sqrt().clamp(0.2, 1.0);
@@ -71,8 +95,9 @@ pub fn Picture(
                     d=path
                     stroke-width=format!("{:.2}", 0.6 + 5.0 * share)
                     stroke-opacity=format!("{:.2}", 0.12 + 0.8 * share)
-                    on:mouseenter=move |_| show()
+                    on:mouseenter=move |_| lens.point(Some(content(to)))
                     on:mouseleave=move |_| lens.point(None)
+                    on:click=move |_| lens.toggle(content(to))
                 >
                     <title>{label}</title>
                 </path>
@@ -81,12 +106,29 @@ pub fn Picture(
         .collect_view();
     let tokens = result.tokens.iter().enumerate().map(|(i, token)| {
         let text = format::visible(&token.text);
-        let length = text.chars().count() as f64 * CHARACTER;
+        let length = format::width_of(&text, LETTERS);
         let weight = weights[i];
         let high = f64::from(weight / largest);
-        let show = point(i);
+        let label = format!("{text}, {}", format::percent(weight.into()));
+        let kept = move || lens.locked_subject() == Some(subject(i, place));
         view! {
-            <g on:mouseenter=move |_| show() on:mouseleave=move |_| lens.point(None)>
+            <g
+                class="arc-place"
+                role="button"
+                tabindex=move || if current.get() == i { "0" } else { "-1" }
+                aria-label=label
+                aria-pressed=move || kept().to_string()
+                data-testid="fill-mask-arc-token"
+                data-locked=move || kept().then_some("true")
+                on:mouseenter=move |_| lens.point(Some(content(i)))
+                on:mouseleave=move |_| lens.point(None)
+                on:focus=move |_| {
+                    current.set(i);
+                    lens.point(Some(content(i)));
+                }
+                on:blur=move |_| lens.point(None)
+                on:click=move |_| lens.toggle(content(i))
+            >
                 <rect
                     class="arc-weight"
                     x=format!("{:.1}", centres[i] - length / 2.0 - 3.0)
@@ -99,7 +141,6 @@ pub fn Picture(
                 <text
                     class="arc-token"
                     data-mask=(i == from).then_some("true")
-                    data-special=token.special.then_some("true")
                     x=format!("{:.1}", centres[i])
                     y=BASELINE.to_string()
                     textLength=format!("{length:.1}")
@@ -143,7 +184,7 @@ pub fn Picture(
     let rows = rows.collect_view();
     let view_box = format!("0 0 {width:.0} {:.0}", BASELINE + 24.0);
     let title = format!(
-        "Arcs from mask {} to the tokens it looked at; the table below has the numbers",
+        "Arcs from mask {} to the tokens it looked at; arrow keys move among them, Enter keeps one in the lens",
         mask + 1
     );
     let table = if place == 0 {
@@ -158,14 +199,15 @@ pub fn Picture(
     };
     let picture = shown.then(|| {
         view! {
-            <div class="arcs-scroll" tabindex="0" role="group" aria-label="Arcs, to be scrolled sideways">
+            <div class="arcs-scroll">
                 <svg
                     class="arcs-picture"
                     viewBox=view_box
                     width=format!("{width:.0}")
                     height=format!("{:.0}", BASELINE + 24.0)
-                    role="img"
+                    role="group"
                     aria-label=title
+                    on:keydown=key
                     data-testid="fill-mask-arcs"
                     data-derived=derived.then_some("true")
                 >
@@ -194,11 +236,25 @@ pub fn Picture(
     }
 }
 
+/// A token of one of the two texts, as the lens numbers its subjects.
+fn subject(token: usize, place: usize) -> Subject {
+    Subject {
+        source: SOURCE,
+        index: token * 2 + place,
+    }
+}
+
+/// The token and the text of a subject's number.
+fn token_of(index: usize) -> (usize, usize) {
+    (index / 2, index % 2)
+}
+
 /// What the lens says of one weight.
 fn explain(
     result: &MaskResult,
     weights: &[f32],
     [from, to]: [usize; 2],
+    place: usize,
     derived: bool,
 ) -> LensContent {
     let token = &result.tokens[to];
@@ -215,10 +271,7 @@ fn explain(
         "of this layer and head, after the softmax"
     };
     LensContent {
-        subject: Subject {
-            source: "fill-mask-arcs",
-            index: to,
-        },
+        subject: subject(to, place),
         caption: format!("From token {from} to token {to}"),
         heading: format::visible(&token.text),
         sentence:
