@@ -13,6 +13,7 @@ pub mod model_line;
 pub mod notices;
 pub mod number;
 pub mod open_model;
+pub mod outdated;
 pub mod pictures;
 pub mod popover;
 pub mod problem;

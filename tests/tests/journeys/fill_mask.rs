@@ -10,6 +10,9 @@ use super::{Journey, LONG, SHORT};
 /// Long enough for a load and a sentence on the software adapter, beside other journeys.
 const SLOW: Duration = Duration::from_secs(240);
 
+/// Longer than the page waits before it asks about a text that changed.
+const AFTER_THE_PAUSE: Duration = Duration::from_millis(900);
+
 const OPENING: &str = "The [MASK] chased the mouse.";
 
 /// What the same engine answers natively on the CPU, in `exact`.
@@ -175,6 +178,14 @@ fn masks_are_filled_with_the_engines_own_numbers() {
         assert!((shown - f64::from(own)).abs() < 1e-5, "{shown} {own}");
     }
 
+    // A token that is chosen is kept in the lens, until there is another answer.
+    let keep = "document.querySelectorAll('[data-testid=fill-mask-arc-token]')[1]\
+                .dispatchEvent(new MouseEvent('click', {bubbles: true}))";
+    journey.page.evaluate(keep).unwrap();
+    let kept = "document.querySelector('[data-testid=lens]').dataset.locked";
+    journey.wait(&format!("{kept} === 'true'"), SHORT);
+    assert_eq!(journey.page.text("lens-heading").unwrap(), "the");
+
     // A word is chosen, and the choice undone.
     let best = journey.predictions()[0].1.clone();
     journey.page.click("fill-mask-prediction").unwrap();
@@ -182,6 +193,7 @@ fn masks_are_filled_with_the_engines_own_numbers() {
     assert_eq!(journey.masked_text(), chosen);
     journey.answered(LONG);
     assert_eq!(journey.predictions().len(), 8);
+    assert_eq!(journey.string(kept), "false");
     journey.page.click("fill-mask-undo").unwrap();
     assert_eq!(journey.masked_text(), two);
     journey.answered(LONG);
@@ -208,6 +220,22 @@ fn words_go_behind_masks_and_come_back() {
     };
     journey.page.click("fill-mask-run").unwrap();
     journey.answered(LONG);
+
+    // With its last mask filled, a sentence is whole: nothing is asked, and the words stay.
+    let best = journey.predictions()[0].1.clone();
+    journey.page.click("fill-mask-prediction").unwrap();
+    assert_eq!(journey.masked_text(), OPENING.replace("[MASK]", &best));
+    std::thread::sleep(AFTER_THE_PAUSE);
+    assert_eq!(journey.predictions_of("outdated-prediction").len(), 8);
+    let error = "String(document.querySelector('[data-testid=fill-mask-error]'))";
+    assert_eq!(journey.string(error), "null");
+    // The keyboard is at the way back.
+    let focused = "document.activeElement.dataset.testid";
+    assert_eq!(journey.string(focused), "fill-mask-undo");
+    journey.page.press("Enter").unwrap();
+    journey.answered(LONG);
+    assert_eq!(journey.predictions().len(), 8);
+
     journey.handle("mouse");
     assert_eq!(journey.masked_text(), "The [MASK] chased the [MASK].");
     journey.answered(LONG);
@@ -286,6 +314,15 @@ fn words_go_behind_masks_and_come_back() {
     assert!(left.contains("more characters"), "{left}");
     journey.retype(OPENING);
     assert_eq!(journey.predictions().len(), 8);
+
+    // The second text is still there; without it, nothing is asked about it.
+    journey.page.click("fill-mask-compare").unwrap();
+    assert_eq!(journey.string(second), "The nurse said [MASK] was late.");
+    journey.page.click("fill-mask-compare").unwrap();
+    journey.wait("!location.hash.includes('second=')", SHORT);
+    std::thread::sleep(AFTER_THE_PAUSE);
+    let status = journey.page.text("fill-mask-status").unwrap();
+    assert!(status.contains("1 mask"), "{status}");
     journey.expect_quiet();
 }
 

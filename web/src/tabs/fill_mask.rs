@@ -10,6 +10,7 @@ mod run;
 mod side;
 mod words;
 
+use leptos::html::Div;
 use leptos::prelude::*;
 
 use self::about::About;
@@ -17,6 +18,7 @@ use self::arcs::Arcs;
 use self::editor::Editor;
 use self::predictions::PredictionList;
 use self::run::Runs;
+use crate::components::outdated::Dated;
 use crate::components::problem::ProblemAlert;
 use crate::components::run_row::{Example, Examples, RunRow};
 use crate::desk::Desk;
@@ -149,13 +151,30 @@ pub fn FillMask() -> impl IntoView {
     }
 }
 
+/// The `data-testid` of a text's Undo.
+fn undo_id(place: usize) -> &'static str {
+    ["fill-mask-undo", "fill-mask-undo-2"][place]
+}
+
 /// One of the texts.
 #[component]
 fn SideView(runs: Runs, place: usize) -> impl IntoView {
     let side = runs.sides[place];
+    let whole = NodeRef::<Div>::new();
+    let undo = move |_| {
+        runs.undo(place);
+        // The button is about to go; the text it was below keeps the place in the page.
+        if let Some(whole) = whole.get_untracked() {
+            let _ = whole.focus();
+        }
+    };
     view! {
-        <div class="masked-side">
+        <div class="masked-side" tabindex="-1" node_ref=whole>
             <Editor runs place/>
+            // The first text's problem is the tab's.
+            {(place > 0).then(|| view! {
+                <ProblemAlert problem=side.problem testid="fill-mask-error-2"/>
+            })}
             <p class="hint" hidden=move || side.said.with(String::is_empty) data-testid="fill-mask-said">
                 {side.said}
             </p>
@@ -163,8 +182,8 @@ fn SideView(runs: Runs, place: usize) -> impl IntoView {
                 type="button"
                 class="quiet"
                 hidden=move || side.undo.with(Option::is_none)
-                data-testid=if place == 0 { "fill-mask-undo" } else { "fill-mask-undo-2" }
-                on:click=move |_| runs.undo(place)
+                data-testid=undo_id(place)
+                on:click=undo
             >
                 "Undo"
             </button>
@@ -181,17 +200,18 @@ fn Answer(runs: Runs, place: usize) -> impl IntoView {
             view! {
                 <p class="left-out" data-testid="fill-mask-left-out">
                     "Not read, as it no longer fits: "
-                    <s>{rest}</s>
+                    <s dir="auto">{rest}</s>
                 </p>
             }
         })
     };
     view! {
-        <div class="masked-side" data-stale=move || side.is_stale().to_string()>
-            {move || side.problem.get().map(|sentence| view! { <p class="problem">{sentence}</p> })}
-            {left_out}
-            <PredictionList runs place/>
-            <Arcs runs place/>
+        <div class="masked-side" data-place=place.to_string()>
+            <Dated stale=Signal::derive(move || side.is_stale())>
+                {left_out}
+                <PredictionList runs place/>
+                <Arcs runs place/>
+            </Dated>
         </div>
     }
 }

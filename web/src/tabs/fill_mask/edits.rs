@@ -9,6 +9,10 @@ use super::run::{PAUSE_MILLISECONDS, Runs};
 use super::words::{self, Hidden};
 use crate::format;
 
+/// What is said of a sentence whose last mask was filled.
+const WHOLE: &str =
+    "No mask is left. Undo brings the last one back; the handle above a word hides that word.";
+
 impl Runs {
     /// Another text stands there, typed by the person or brought by a link.
     pub fn typed(self, place: usize, text: String) {
@@ -23,6 +27,8 @@ impl Runs {
         side.undo.set(None);
         side.said.set(String::new());
         self.change(place, text, hidden);
+        // A text that was typed is asked about as it is: the answer says what it lacks.
+        self.ask_after_pause(place);
     }
 
     /// A word goes behind a mask, or what stood behind a mask comes back.
@@ -48,7 +54,6 @@ impl Runs {
                 (words::hide(&text, &word.span, 1), hidden)
             }
         };
-        side.said.set(String::new());
         self.replace(place, changed.0, changed.1);
     }
 
@@ -60,38 +65,44 @@ impl Runs {
         if mask < hidden.len() {
             hidden.remove(mask);
         }
-        side.said.set(String::new());
         self.replace(place, words::put(&text, mask, insert, joins), hidden);
     }
 
     /// An example.
     pub fn pick(self, texts: [&'static str; 2]) {
-        self.compare.set(!texts[1].is_empty());
-        for (place, text) in texts.into_iter().enumerate() {
-            let side = self.sides[place];
-            if side.text.with_untracked(|old| old != text) {
-                side.said.set(String::new());
-                self.replace(place, text.into(), vec![None; words::masks(text).len()]);
-            }
+        self.set_compare(!texts[1].is_empty());
+        for place in self.active_places() {
+            let text = texts[place];
+            self.replace(place, text.into(), vec![None; words::masks(text).len()]);
         }
     }
 
     /// One text, or two.
     pub fn toggle_compare(self) {
         let compare = !self.compare.get_untracked();
+        self.set_compare(compare);
         let side = self.sides[1];
-        if compare && side.text.with_untracked(String::is_empty) {
+        if !compare {
+            return;
+        }
+        if side.text.with_untracked(String::is_empty) {
             // The same sentence, so that one change shows what it moves.
             let text = self.sides[0].text.get_untracked();
             let hidden = self.sides[0].hidden.get_untracked();
             self.change(1, text, hidden);
+        } else if untrack(|| side.is_stale() || side.answer.with(Option::is_none)) {
+            self.ask_after_pause(1);
         }
-        if !compare {
-            side.text.set(String::new());
-            side.answer.set(None);
-            side.problem.set(None);
-        }
+    }
+
+    /// The second text stays where it is while there is one only.
+    pub(super) fn set_compare(self, compare: bool) {
         self.compare.set(compare);
+        if !compare {
+            self.give_up(1);
+            self.desk.lens.clear(super::arcs::SOURCE);
+            self.sides[1].problem.set(None);
+        }
     }
 
     /// The text before the last replacement.
@@ -111,6 +122,8 @@ impl Runs {
             return;
         }
         side.undo.set((!before.0.is_empty()).then_some(before));
+        let whole = words::masks(&text).is_empty();
+        side.said.set(if whole { WHOLE } else { "" }.into());
         self.change(place, text, hidden);
     }
 
@@ -118,7 +131,17 @@ impl Runs {
         let side = self.sides[place];
         side.hidden.set(hidden);
         side.known.set_value(text.clone());
+        let whole = words::masks(&text).is_empty();
         side.text.set(text);
+        if whole {
+            // Nothing is left to ask about; what was answered stays.
+            self.pause.update_value(|pause| pause[place] = None);
+        } else {
+            self.ask_after_pause(place);
+        }
+    }
+
+    fn ask_after_pause(self, place: usize) {
         // Only a model that is there is asked without being told to.
         let ask = Timeout::new(PAUSE_MILLISECONDS, move || {
             if self.desk.model.status.is_disposed() || !untrack(|| self.desk.model.is_ready()) {
@@ -153,8 +176,6 @@ impl Runs {
             text = words::put(&text, each.mask as usize, &each.with.text, each.with.joins);
         }
         self.replace(place, text, Vec::new());
-        // Nothing is left to ask about.
-        self.pause.update_value(|pause| pause[place] = None);
         self.sides[place].said.set(said);
     }
 

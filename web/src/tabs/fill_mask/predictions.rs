@@ -2,6 +2,8 @@
 
 use glassformer_engine::protocol::{MaskResult, Prediction};
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, MouseEvent, Node};
 
 use super::run::Runs;
 use super::side::Answered;
@@ -89,7 +91,7 @@ fn Words(
         <section class="mask-list" aria-label=format!("Mask {}", mask + 1)>
             <h3>
                 <b>{format!("Mask {}", mask + 1)}</b>
-                <small>{before}<i>"____"</i>{behind}</small>
+                <small dir="auto">{before}<i>"____"</i>{behind}</small>
             </h3>
             <ol>{rows}</ol>
             <p class="hint">{format!("{} in all other words", format::percent((1.0 - named).max(0.0)))}</p>
@@ -133,22 +135,40 @@ fn Row(
                 data-score=word.score.to_string()
                 title=title
                 disabled=move || side.is_stale()
-                on:click=move |_| {
+                on:click=move |event| {
                     lens.clear(SOURCE);
                     runs.put(place, mask, &insert, joins);
+                    focus_undo(&event, place);
                 }
                 on:mouseenter=move |_| show()
                 on:focus=move |_| shown()
                 on:mouseleave=move |_| lens.point(None)
                 on:blur=move |_| lens.point(None)
             >
-                <span class="prediction-word">{format::visible(&word.token)}</span>
+                <span class="prediction-word" dir="auto">{format::visible(&word.token)}</span>
                 <span class="prediction-bar" aria-hidden="true">
                     <span style:width=format!("{:.2}%", (score / most * 100.0).clamp(0.0, 100.0))></span>
                 </span>
                 <span class="prediction-score">{format::percent(score)}</span>
             </button>
         </li>
+    }
+}
+
+/// A word that was chosen is about to be disabled: the way back from it takes the focus it had.
+fn focus_undo(event: &MouseEvent, place: usize) {
+    let word = event
+        .current_target()
+        .and_then(|t| t.dyn_into::<Node>().ok());
+    let focused = document().active_element();
+    let selector = format!("[data-testid={}]", super::undo_id(place));
+    if focused.is_some_and(|focused| focused.is_same_node(word.as_ref()))
+        && let Ok(Some(undo)) = document().query_selector(&selector)
+    {
+        // What is hidden takes no focus, and signals show it only after this.
+        let undo: HtmlElement = undo.unchecked_into();
+        undo.set_hidden(false);
+        let _ = undo.focus();
     }
 }
 

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::OPENING;
+use super::arcs;
 use super::recorded::Recording;
 use super::side::{Answered, Side};
 use crate::desk::Desk;
@@ -62,9 +63,17 @@ impl Runs {
             .values
             .with_untracked(|values| values.get("second").cloned());
         let second = RwSignal::new(second.unwrap_or_default());
-        // The second text travels in links as a setting does.
+        let compare = RwSignal::new(second.with_untracked(|text| !text.is_empty()));
+        let shown = move || {
+            if compare.get() {
+                second.get()
+            } else {
+                String::new()
+            }
+        };
+        // The second text travels in links as a setting does, while it is shown.
         Effect::new(move |_| {
-            let text = second.get();
+            let text = shown();
             desk.values.update(|values| {
                 if text.is_empty() {
                     values.remove("second");
@@ -76,8 +85,12 @@ impl Runs {
         let runs = Self {
             page,
             desk,
-            sides: [Side::new(desk.text), Side::new(second)],
-            compare: RwSignal::new(second.with_untracked(|text| !text.is_empty())),
+            sides: [
+                // The first text's problem is the tab's.
+                Side::new(desk.text, desk.problem),
+                Side::new(second, RwSignal::new(None)),
+            ],
+            compare,
             phase: RwSignal::new(Phase::Idle),
             spoken: RwSignal::new(String::new()),
             recorded: RwSignal::new(None),
@@ -90,9 +103,11 @@ impl Runs {
             let text = desk
                 .values
                 .with(|values| values.get("second").cloned().unwrap_or_default());
-            if second.with_untracked(|old| *old != text) {
-                runs.compare.set(!text.is_empty());
-                second.set(text);
+            if untrack(shown) != text {
+                runs.set_compare(!text.is_empty());
+                if !text.is_empty() {
+                    second.set(text);
+                }
             }
         });
         for (place, side) in runs.sides.into_iter().enumerate() {
@@ -121,9 +136,9 @@ impl Runs {
 
     /// Whether there is anything to show.
     pub fn has_answer(&self) -> bool {
-        self.sides
-            .iter()
-            .any(|side| side.answer.with(Option::is_some) || side.problem.with(Option::is_some))
+        let count = if self.compare.get() { 2 } else { 1 };
+        let mut sides = self.sides.iter().take(count);
+        sides.any(|side| side.answer.with(Option::is_some))
     }
 
     /// What the example was recorded with.
@@ -157,7 +172,8 @@ impl Runs {
         }
     }
 
-    fn active_places(&self) -> std::ops::Range<usize> {
+    /// The texts that are shown.
+    pub(super) fn active_places(&self) -> std::ops::Range<usize> {
         0..if self.compare.get_untracked() { 2 } else { 1 }
     }
 
@@ -203,17 +219,37 @@ impl Runs {
     pub fn stop(self) {
         self.run.update_value(|run| *run += 1);
         self.desk.model.cancel_load();
-        for side in self.sides {
-            if let Some(request) = side.request.get_value() {
-                self.desk.model.cancel(request);
-            }
-            side.serial.update_value(|serial| *serial += 1);
+        for place in 0..self.sides.len() {
+            self.give_up(place);
         }
         self.phase.set(Phase::Idle);
     }
 
+    /// Asks no more about one text.
+    pub(super) fn give_up(self, place: usize) {
+        self.pause.update_value(|pause| pause[place] = None);
+        let side = self.sides[place];
+        side.serial.update_value(|serial| *serial += 1);
+        if let Some(request) = side.request.get_value() {
+            self.desk.model.cancel(request);
+            self.settle(place, Phase::Idle);
+        }
+    }
+
+    /// A text's request has ended; while another's is under way, the tab is not done.
+    fn settle(self, place: usize, phase: Phase) {
+        self.sides[place].request.set_value(None);
+        let mut sides = self.sides.iter();
+        if sides.all(|side| side.request.get_value().is_none()) {
+            self.phase.set(phase);
+        }
+    }
+
     /// Asks about one text; whatever was asked about it before is given up.
     pub(super) fn ask(self, place: usize, model: u32, fill: bool) {
+        if !self.active_places().contains(&place) {
+            return;
+        }
         let side = self.sides[place];
         side.serial.update_value(|serial| *serial += 1);
         let serial = side.serial.get_value();
@@ -245,21 +281,15 @@ impl Runs {
                 match event {
                     Event::Masked { result } => self.take(place, model, text.clone(), result),
                     Event::Moved { model, notice } => self.desk.model.moved(model, &notice),
-                    Event::Failed { message, .. } => {
+                    Event::Failed { message, detail } => {
                         side.answer.set(None);
+                        self.desk.lens.clear(arcs::SOURCE);
                         self.forget_recorded();
-                        side.problem.set(Some(message.clone()));
-                        // The first text's problem is the tab's.
-                        if place == 0 {
-                            side.problem.set(None);
-                            let detail = String::new();
-                            self.fail(Problem {
-                                sentence: message,
-                                detail,
-                            });
-                        }
+                        self.settle(place, Phase::Failed);
+                        let sentence = message;
+                        self.say(side.problem, Problem { sentence, detail });
                     }
-                    Event::Cancelled => self.phase.set(Phase::Idle),
+                    Event::Cancelled => self.settle(place, Phase::Idle),
                     _ => {}
                 }
             }
@@ -274,18 +304,18 @@ impl Runs {
 
     fn take(self, place: usize, model: u32, text: String, result: MaskResult) {
         let side = self.sides[place];
-        side.request.set_value(None);
         side.problem.set(None);
-        if place == 0 {
-            self.desk.problem.set(None);
-        }
         self.forget_recorded();
-        if self.expand(place, &result) {
+        // What is kept in the lens was of the answer before.
+        self.desk.lens.clear(arcs::SOURCE);
+        // Pieces were counted for the words of the text that was sent.
+        let current = side.text.with_untracked(|now| *now == text);
+        if current && self.expand(place, &result) {
             return self.ask(place, model, false);
         }
         let masks = result.masks.len();
-        self.phase
-            .set(Phase::Done(result.tokens.len(), masks, result.seconds));
+        let done = Phase::Done(result.tokens.len(), masks, result.seconds);
+        self.settle(place, done);
         side.mask
             .update(|mask| *mask = (*mask).min(masks.saturating_sub(1)));
         let unknown = result.unknown as u64;
@@ -307,14 +337,18 @@ impl Runs {
             text: text.clone(),
             result,
         }));
-        if !filled.is_empty() && side.text.with_untracked(|now| *now == text) {
+        if !filled.is_empty() && current {
             self.put_all(place, text, filled);
         }
     }
 
     fn fail(self, problem: Problem) {
         self.phase.set(Phase::Failed);
+        self.say(self.desk.problem, problem);
+    }
+
+    fn say(self, place: RwSignal<Option<Problem>>, problem: Problem) {
         self.spoken.set(problem.sentence.clone());
-        self.desk.problem.set(Some(problem));
+        place.set(Some(problem));
     }
 }

@@ -6,6 +6,7 @@ use glassformer_engine::protocol::MaskResult;
 use leptos::prelude::*;
 
 use super::words::{self, Hidden};
+use crate::page::Problem;
 
 /// An answer and what it answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +28,8 @@ pub struct Side {
     pub hidden: RwSignal<Vec<Option<Hidden>>>,
     /// The last answer.
     pub answer: RwSignal<Option<Answered>>,
-    /// Why there is none, in one sentence.
-    pub problem: RwSignal<Option<String>>,
+    /// Why there is none.
+    pub problem: RwSignal<Option<Problem>>,
     /// What was done on the way, in one sentence; may be empty.
     pub said: RwSignal<String>,
     /// The text before the last replacement.
@@ -43,14 +44,14 @@ pub struct Side {
 
 impl Side {
     /// A side with this text and no answer.
-    pub fn new(text: RwSignal<String>) -> Self {
+    pub fn new(text: RwSignal<String>, problem: RwSignal<Option<Problem>>) -> Self {
         let count = text.with_untracked(|text| words::masks(text).len());
         Self {
             known: StoredValue::new(text.get_untracked()),
             text,
             hidden: RwSignal::new(vec![None; count]),
             answer: RwSignal::new(None),
-            problem: RwSignal::new(None),
+            problem,
             said: RwSignal::new(String::new()),
             undo: RwSignal::new(None),
             mask: RwSignal::new(0),
