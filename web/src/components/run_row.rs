@@ -1,7 +1,9 @@
 //! Examples to start from, Run, Stop and what is going on: the same in every tab.
 
-use leptos::html::Button;
+use leptos::html::{Button, Ul};
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 use crate::desk::Desk;
 use crate::format;
@@ -51,14 +53,27 @@ pub fn Examples(
             </li>
         })
         .collect_view();
-    let undo = undo.map(|Undo { can, go }| view! {
-        <li hidden=move || !can.get()>
-            <button type="button" class="quiet" data-testid=format!("{tab}-undo-example") on:click=move |_| go.run(())>
-                "Undo: my text back"
-            </button>
-        </li>
+    let list = NodeRef::<Ul>::new();
+    let undo = undo.map(|Undo { can, go }| {
+        let press = move |_| {
+            go.run(());
+            // The button is about to go; the example beside it takes over.
+            let beside = list
+                .get_untracked()
+                .and_then(|list| list.query_selector("li:nth-last-child(2) button").ok()?);
+            if let Some(beside) = beside {
+                let _ = beside.unchecked_into::<HtmlElement>().focus();
+            }
+        };
+        view! {
+            <li hidden=move || !can.get()>
+                <button type="button" class="quiet" data-testid=format!("{tab}-undo-example") on:click=press>
+                    "Undo: my text back"
+                </button>
+            </li>
+        }
     });
-    view! { <ul class="chips" aria-label="Examples">{examples}{undo}</ul> }
+    view! { <ul class="chips" aria-label="Examples" node_ref=list>{examples}{undo}</ul> }
 }
 
 /// Run, Stop and the status line.
