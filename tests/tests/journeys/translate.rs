@@ -72,7 +72,7 @@ impl Journey {
     fn translated(&mut self, limit: Duration) {
         self.wait(
             "!document.querySelector('[data-testid=translate-recorded]') \
-             && document.querySelector('.columns').dataset.stale === 'false' \
+             && document.querySelector('.dated').dataset.stale === 'false' \
              && /words\\/s/.test(document.querySelector('[data-testid=translate-status]').innerText)",
             limit,
         );
@@ -132,6 +132,13 @@ fn a_sentence_is_translated_with_the_engines_own_numbers() {
     let button = journey.page.text("translate-run").unwrap();
     assert!(button.contains("22.4 MB"), "{button}");
     journey.picture("translate-recorded");
+    // Choosing in the recorded tree downloads nothing, and says what to do first.
+    let press = "document.querySelector('[data-testid=recorded-beam-node]').dispatchEvent(new MouseEvent('click', {bubbles: true}))";
+    journey.page.evaluate(press).unwrap();
+    let hint = journey.page.text("beam-hint").unwrap();
+    assert!(hint.contains("press Run, then choose"), "{hint}");
+    let state = journey.page.text("model-state").unwrap();
+    assert_eq!(state, "not loaded");
 
     journey.page.click("translate-run").unwrap();
     journey.translated(LONG);
@@ -155,6 +162,11 @@ fn a_sentence_is_translated_with_the_engines_own_numbers() {
     journey.wait(&format!("{}.dataset.lit > 0.9", word("target", 1)), SHORT);
     let heading = journey.page.text("lens-heading").unwrap();
     assert_eq!(heading, "bank");
+    // Kept in the lens, until the sentence is translated otherwise.
+    let kept = "document.querySelector('[data-testid=lens]').dataset.locked";
+    let keep = format!("{}.click()", word("target", 1));
+    journey.page.evaluate(&keep).unwrap();
+    journey.wait(&format!("{kept} === 'true'"), SHORT);
 
     // Steps go back and on again.
     let hidden = "document.querySelectorAll('.beam-node[data-hidden]').length";
@@ -191,11 +203,15 @@ fn a_sentence_is_translated_with_the_engines_own_numbers() {
         .map(|(node, text)| (node.clone(), text))
         .next()
         .unwrap();
-    let press = format!(
-        "document.querySelector('[data-testid=beam-node][data-step=\"0\"][data-id=\"{}\"]').dispatchEvent(new MouseEvent('click', {{bubbles: true}}))",
+    let chosen = format!(
+        "document.querySelector('[data-testid=beam-node][data-step=\"0\"][data-id=\"{}\"]')",
         node.id
     );
-    journey.page.evaluate(&press).unwrap();
+    journey.page.evaluate(&format!("{chosen}.focus()")).unwrap();
+    journey.page.evaluate(&keep).unwrap();
+    journey.wait(&format!("{kept} === 'true'"), SHORT);
+    journey.page.evaluate(&format!("{chosen}.focus()")).unwrap();
+    journey.page.press("Enter").unwrap();
     journey.wait(
         "document.querySelector('[data-testid=translate-forced]')",
         LONG,
@@ -208,6 +224,14 @@ fn a_sentence_is_translated_with_the_engines_own_numbers() {
     assert_eq!(journey.translation(), forced.alternatives[0].target);
     journey.assert_tree(&forced);
     journey.picture("translate-forced");
+    // What was kept of the translation before is let go; the keyboard is where it was, in the new tree.
+    assert_eq!(journey.string(kept), "false");
+    journey.wait(
+        &format!(
+            "document.activeElement.matches('.beam-node') && {chosen} === document.activeElement"
+        ),
+        SHORT,
+    );
     journey.page.click("translate-unforce").unwrap();
     journey.wait(
         "!document.querySelector('[data-testid=translate-forced]')",
@@ -300,6 +324,11 @@ fn long_texts_stream_and_stop_and_nothing_typed_is_lost() {
         SHORT,
     );
     journey.picture("translate-long");
+    // Nothing that is asked of one sentence ends the translation of the others.
+    let sentences = "document.querySelectorAll('[data-testid=translate-output] .sentence').length";
+    let before = journey.page.evaluate(sentences).unwrap();
+    journey.choose_value("translate-head", "0,1");
+    journey.wait(&format!("{sentences} > {before} + 8"), LONG);
     journey.page.click("translate-stop").unwrap();
     journey.wait(
         "/^stopped after/.test(document.querySelector('[data-testid=translate-status]').innerText)",

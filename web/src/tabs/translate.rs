@@ -21,6 +21,7 @@ use self::reading::Column;
 use self::run::Runs;
 use self::shown::{Shown, Side};
 use self::tree::Tree;
+use crate::components::outdated::Dated;
 use crate::components::problem::ProblemAlert;
 use crate::components::term::Term;
 use crate::desk::Desk;
@@ -140,12 +141,14 @@ pub fn Translate() -> impl IntoView {
                     {source}
                 </p>
             })}
-            <div class="columns reading" data-stale=move || runs.is_stale().to_string()>
-                <Column runs side=Side::Source/>
-                <Column runs side=Side::Target/>
-            </div>
-            <Legend/>
-            <Details runs/>
+            <Dated stale=Memo::new(move |_| runs.is_stale())>
+                <div class="columns reading">
+                    <Column runs side=Side::Source/>
+                    <Column runs side=Side::Target/>
+                </div>
+                <Legend/>
+                <Details runs/>
+            </Dated>
         </section>
         <p class="unseen" aria-live="polite" data-testid="translate-spoken">{runs.spoken}</p>
     }
@@ -208,7 +211,7 @@ fn Details(runs: Runs) -> impl IntoView {
         })
     };
     view! {
-        <div class="details" data-stale=move || runs.is_stale().to_string()>
+        <div class="details">
             <div class="details-top" hidden=move || !several()>
                 <button type="button" class="icon" aria-label="The sentence before" data-testid="translate-previous" on:click=move |_| go(-1)>"‹"</button>
                 <h2 data-testid="translate-sentence">{title}</h2>

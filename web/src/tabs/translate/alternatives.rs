@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::explain;
 use super::run::Runs;
-use super::shown::Shown;
+use super::shown::{Shown, Side};
 
 /// Every translation of the selected sentence; choosing one puts it into the text.
 #[component]
@@ -34,7 +34,11 @@ pub fn Alternatives(
                         aria-pressed=(i == chosen).to_string()
                         on:click=move |_| runs.choose(index, i)
                     >
-                        <span class="alternative-text">{found.target.clone()}</span>
+                        <span
+                            class="alternative-text"
+                            lang=move || runs.language(Side::Target)
+                            dir="auto"
+                        >{found.target.clone()}</span>
                         <span class="alternative-numbers">
                             <b title="Score divided by length: what translations are compared by">
                                 {explain::score(found.normalised)}

@@ -189,26 +189,27 @@ pub fn text_so_far(shown: &Shown, node: usize) -> String {
     texts.map(String::as_str).collect::<String>()
 }
 
-/// A node of the tree.
+/// A node of the tree; `choosing` says when it can be chosen.
 pub fn node(
     shown: &Shown,
     index: usize,
     [rank, of]: [usize; 2],
     is_end: bool,
+    choosing: &str,
 ) -> Option<LensContent> {
     let node = shown.sentence.tree.get(index)?;
     let text = shown.sentence.texts.get(index)?;
     let probability = node.log_prob.exp().min(1.0);
     let sentence = match node.fate {
-        Fate::Forced => "You chose this; the search went on from here.",
-        Fate::Kept => {
-            "Among the best of its step, so it was followed. Choose it to begin the translation like this."
-        }
-        Fate::Pruned => {
-            "Others of its step were better, so it was not followed. Choose it to follow it all the same."
-        }
+        Fate::Forced => "You chose this; the search went on from here.".into(),
+        Fate::Kept => format!(
+            "Among the best of its step, so it was followed; {choosing} it to begin the translation like this."
+        ),
+        Fate::Pruned => format!(
+            "Others of its step were better, so it was not followed; {choosing} it to follow it all the same."
+        ),
         Fate::Finished => {
-            "The model ended the sentence here: one of the translations to choose from."
+            "The model ended the sentence here: one of the translations to choose from.".into()
         }
     };
     Some(LensContent {
@@ -222,7 +223,7 @@ pub fn node(
             fate(node.fate)
         ),
         heading: node_text(text, is_end),
-        sentence: sentence.into(),
+        sentence,
         share: Some((
             probability,
             surprise::step(surprise::bits(node.log_prob as f32)),

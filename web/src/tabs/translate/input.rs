@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::pair::Languages;
+use super::pair::{self, Languages, Pair};
 use super::run::Runs;
 use super::{OPENING, beams, set, shortlist};
+use crate::components::copy::CopyButton;
 use crate::components::run_row::{Example, Examples, RunRow, Undo, is_run_key};
 use crate::model::{Chosen, Status};
 
@@ -43,18 +44,20 @@ pub fn InputPanel(
     runs: Runs,
 ) -> impl IntoView {
     let desk = runs.desk;
-    let undo = RwSignal::new(None::<String>);
+    // The text, and from which language to which it was to be translated.
+    let undo = RwSignal::new(None::<(String, Pair)>);
     let pick = move |i: usize| {
         let (example, [from, to]) = EXAMPLES[i];
         let before = desk.text.get_untracked();
         if !before.trim().is_empty() && EXAMPLES.iter().all(|(each, _)| each.text != before) {
-            undo.set(Some(before));
+            undo.set(Some((before, desk.values.with_untracked(pair::read))));
         }
-        super::pair::choose(desk, from, to);
+        pair::choose(desk, from, to);
         desk.text.set(example.text.into());
     };
     let bring_back = move |()| {
-        if let Some(text) = undo.get_untracked() {
+        if let Some((text, [from, to])) = undo.get_untracked() {
+            pair::choose(desk, &from, &to);
             desk.text.set(text);
             undo.set(None);
         }
@@ -68,6 +71,8 @@ pub fn InputPanel(
             .chosen
             .with(|chosen| matches!(chosen, Chosen::Opened { .. }))
     };
+    let language =
+        move || (!opened()).then(|| desk.values.with(|values| pair::read(values)[0].clone()));
     view! {
         <section class="prompt translate-prompt" aria-label="Text to translate">
             <div class="prompt-top">
@@ -79,6 +84,8 @@ pub fn InputPanel(
                 data-testid="translate-input"
                 rows="3"
                 spellcheck="false"
+                lang=language
+                dir="auto"
                 placeholder="Type or paste a text"
                 prop:value=desk.text
                 on:input:target=move |event| {
@@ -112,7 +119,13 @@ pub fn InputPanel(
                 on_run=Callback::new(move |()| runs.start())
                 on_stop=Callback::new(move |()| runs.stop())
                 again=true
-            />
+            >
+                <CopyButton
+                    testid="translate-copy"
+                    text=Callback::new(move |()| runs.translation())
+                    hidden=Signal::derive(move || !runs.has_answer() || runs.is_recorded())
+                />
+            </RunRow>
             <Progress runs/>
         </section>
     }

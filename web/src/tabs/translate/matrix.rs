@@ -99,6 +99,7 @@ fn HeadChoice(runs: Runs, index: usize, other: Signal<Option<[u32; 2]>>) -> impl
             <span>"head "</span>
             <select
                 data-testid="translate-head"
+                disabled=move || !runs.can_ask()
                 on:change:target=move |event| choose(event.target().value())
             >
                 {options}

@@ -10,14 +10,15 @@ use gloo::timers::callback::Timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::recorded::Recording;
+use self::asked::Asked;
+use super::pair;
 use super::shown::{Heads, Pointed, Shown};
-use super::{OPENING, pair};
 use crate::desk::Desk;
 use crate::model::LoadEnd;
 use crate::page::{Page, Problem};
 
 mod answer;
+mod asked;
 
 /// Typing asks again this long after the last key.
 const PAUSE_MILLISECONDS: u32 = 350;
@@ -67,8 +68,8 @@ pub struct Runs {
     pub spoken: RwSignal<String>,
     /// What the shown example was recorded with; nothing if it is live.
     pub recorded: RwSignal<Option<String>>,
-    /// The text that was translated.
-    asked: RwSignal<String>,
+    /// What is shown, or on its way, is of this.
+    asked: RwSignal<Asked>,
     pause: StoredValue<Option<Timeout>, LocalStorage>,
     run: StoredValue<u32>,
     request: StoredValue<Option<u32>>,
@@ -93,6 +94,8 @@ enum Part {
 impl Runs {
     /// Nothing has run yet; the recorded example stands in if its sentence does.
     pub fn new(page: Page, desk: Desk) -> Self {
+        let asked = untrack(|| Asked::now(desk));
+        let recorded = asked.recorded();
         let runs = Self {
             page,
             desk,
@@ -104,16 +107,13 @@ impl Runs {
             phase: RwSignal::new(Phase::Idle),
             spoken: RwSignal::new(String::new()),
             recorded: RwSignal::new(None),
-            asked: RwSignal::new(String::new()),
+            asked: RwSignal::new(asked),
             pause: StoredValue::new_local(None),
             run: StoredValue::new(0),
             request: StoredValue::new(None),
             versions: StoredValue::new(0),
         };
-        let opening = desk.text.with_untracked(|text| text == OPENING)
-            && desk.values.with_untracked(pair::read) == ["en", "pt"];
-        if let Some(recording) = Recording::load().filter(|_| opening) {
-            runs.asked.set(OPENING.into());
+        if let Some(recording) = recorded {
             runs.recorded.set(Some(recording.source()));
             runs.put(recording.sentence, false);
         }
@@ -133,6 +133,7 @@ impl Runs {
 
     /// Loads the model if need be and translates.
     pub fn start(self) {
+        self.page.notices.has_run();
         self.pause.set_value(None);
         self.desk.problem.set(None);
         self.desk.picked.set(true);
@@ -169,7 +170,7 @@ impl Runs {
             if untrack(|| self.desk.model.is_ready()) || self.desk.model.ask_cached().await {
                 self.start();
             } else if asked {
-                self.page.notices.say("The link asks to run at once; press Run, as the model has to be downloaded first.");
+                self.page.notices.ask_to_run();
             }
         });
     }
@@ -206,8 +207,9 @@ impl Runs {
 
     /// Translates all of the text.
     fn ask(self, model: u32) {
-        let text = self.desk.text.get_untracked();
-        self.asked.set(text.clone());
+        let asked = untrack(|| Asked::now(self.desk));
+        let text = asked.text.clone();
+        self.asked.set(asked);
         let request = TranslateRequest {
             trace: text.len() <= MOST_TRACED,
             ..self.request_of(text)
@@ -232,7 +234,7 @@ impl Runs {
         let sentence = index as u32;
         let request = TranslateRequest {
             forced: forced.then_some(ForcedStart { sentence, ids }),
-            ..self.request_of(self.asked.get_untracked())
+            ..self.request_of(self.asked_text())
         };
         self.ask_one(index, request, Part::Sentence(forced));
     }
@@ -243,7 +245,7 @@ impl Runs {
             all.get(index)
                 .is_none_or(|shown| !shown.sentence.tree.is_empty())
         });
-        if !known && !untrack(|| self.is_active() || self.is_recorded()) {
+        if !known {
             self.force(index, Vec::new());
         }
     }
@@ -255,7 +257,7 @@ impl Runs {
             return;
         };
         let ids: Vec<u32> = shown.found().tokens.iter().map(|token| token.id).collect();
-        let mut request = self.request_of(self.asked.get_untracked());
+        let mut request = self.request_of(self.asked_text());
         request.settings = TranslateSettings {
             beams: 1,
             best: 1,
@@ -274,7 +276,14 @@ impl Runs {
         self.ask_one(index, request, part);
     }
 
+    fn asked_text(self) -> String {
+        self.asked.with_untracked(|asked| asked.text.clone())
+    }
+
     fn ask_one(self, index: usize, request: TranslateRequest, part: Part) {
+        if !untrack(|| self.can_ask()) {
+            return;
+        }
         let request = TranslateRequest {
             only: Some(index as u32),
             trace: matches!(part, Part::Sentence(_)),

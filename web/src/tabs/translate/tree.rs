@@ -10,7 +10,7 @@ use self::drawing::Drawing;
 use self::table::TreeTable;
 use super::explain;
 use super::run::Runs;
-use super::shown::Shown;
+use super::shown::{Shown, Side};
 use crate::format;
 
 /// The tree of the selected sentence.
@@ -44,8 +44,10 @@ pub fn Tree(
         let waiting = move || {
             if runs.is_active() {
                 "The tree of this sentence comes when the text is done."
-            } else {
+            } else if runs.can_ask() {
                 "Fetching the tree…"
+            } else {
+                "The tree of this sentence comes with the next run."
             }
         };
         view! { <p class="hint">{waiting}</p> }.into_any()
@@ -91,7 +93,9 @@ pub fn Tree(
             {forced.then(|| view! {
                 <p class="forced" data-testid="translate-forced">
                     "Begins as you chose: “"
-                    {begun.unwrap_or_default().trim_start().to_owned()}
+                    <span lang=move || runs.language(Side::Target) dir="auto">
+                        {begun.unwrap_or_default().trim_start().to_owned()}
+                    </span>
                     "…”"
                     <button
                         type="button"
@@ -104,7 +108,7 @@ pub fn Tree(
                 </p>
             })}
             <Drawing runs shown=shown.clone() taken/>
-            <TreeLegend/>
+            <TreeLegend runs/>
             <TreeTable shown/>
         }
         .into_any()
@@ -119,7 +123,7 @@ pub fn Tree(
 
 /// What lines and boxes mean.
 #[component]
-fn TreeLegend() -> impl IntoView {
+fn TreeLegend(runs: Runs) -> impl IntoView {
     view! {
         <p class="tree-legend hint">
             <span class="tree-key" data-state="winner"></span>
@@ -128,7 +132,11 @@ fn TreeLegend() -> impl IntoView {
             "followed "
             <span class="tree-key" data-state="dead"></span>
             "pruned, or a dead end "
-            <span>"· lines are as wide as the token was likely behind its parent · best of a step on top · choose a token to begin the translation with it"</span>
+            <span data-testid="beam-hint">
+                "· lines are as wide as the token was likely behind its parent · best of a step on top · "
+                {move || runs.choosing()}
+                " a token to begin the translation with it"
+            </span>
         </p>
     }
 }

@@ -1,9 +1,12 @@
 //! What of the answer the tab shows: the sentences as they come, and what the person makes of them.
 
+use std::ops::Range;
+
 use glassformer_engine::protocol::{Translated, TranslatedSentence};
 use leptos::prelude::*;
 
-use super::super::{SOURCE, shown::Shown};
+use super::super::shown::{Pointed, Shown};
+use super::super::{NODES, SOURCE};
 use super::{Phase, Runs};
 use crate::format;
 
@@ -16,12 +19,6 @@ impl Runs {
     /// Whether what is shown is the recorded example.
     pub fn is_recorded(&self) -> bool {
         self.recorded.with(Option::is_some)
-    }
-
-    /// Whether the translation is of another text than the one that stands there.
-    pub fn is_stale(&self) -> bool {
-        self.asked
-            .with(|asked| self.desk.text.with(|text| text != asked))
     }
 
     /// Whether Stop has something to stop.
@@ -57,6 +54,15 @@ impl Runs {
         }
     }
 
+    /// The translation as it is shown.
+    pub fn translation(&self) -> String {
+        let shown = |shown: &Shown| format!("{}{}", shown.sentence.before, shown.found().target);
+        let sentences: String = self
+            .sentences
+            .with_untracked(|all| all.iter().map(shown).collect());
+        self.tail.with_untracked(|tail| sentences + tail)
+    }
+
     /// Shows a sentence in its place. The first live one replaces the recorded example.
     pub(super) fn put(self, sentence: TranslatedSentence, forced: bool) {
         let index = sentence.index as usize;
@@ -64,8 +70,8 @@ impl Runs {
         let mut shown = Shown::new(sentence, self.versions.get_value());
         if self.recorded.with_untracked(Option::is_some) && shown.version > 1 {
             self.recorded.set(None);
-            self.desk.lens.clear(SOURCE);
         }
+        self.let_go(index..index + 1);
         self.sentences.update(|all| match all.get_mut(index) {
             Some(old) => {
                 if forced {
@@ -81,7 +87,10 @@ impl Runs {
     pub fn unforce(self, index: usize) {
         let free = self.shown(index).and_then(|shown| shown.free);
         if let Some(free) = free {
-            self.begin();
+            // The text that is being translated goes on.
+            if !untrack(|| self.is_active()) {
+                self.begin();
+            }
             self.put((*free).clone(), false);
         }
     }
@@ -90,7 +99,7 @@ impl Runs {
     pub fn choose(self, index: usize, alternative: usize) {
         self.versions.update_value(|version| *version += 1);
         let version = self.versions.get_value();
-        self.desk.lens.clear(SOURCE);
+        self.let_go(index..index + 1);
         self.heads.set(None);
         self.sentences.update(|all| {
             if let Some(shown) = all.get_mut(index) {
@@ -114,6 +123,7 @@ impl Runs {
     }
 
     pub(super) fn finish(self, count: usize, result: &Translated) {
+        self.let_go(count..usize::MAX);
         self.sentences.update(|all| all.truncate(count));
         self.selected
             .update(|selected| *selected = (*selected).min(count.saturating_sub(1)));
@@ -135,6 +145,25 @@ impl Runs {
         const SPOKEN: usize = 400;
         self.spoken.set(result.text.chars().take(SPOKEN).collect());
         self.want_tree(self.selected.get_untracked());
+    }
+
+    /// What is pointed at or kept of these sentences is about to be something else.
+    fn let_go(self, sentences: Range<usize>) {
+        let lens = self.desk.lens;
+        let kept = lens.locked_index(SOURCE).map(Pointed::from_index);
+        let pointed = self.pointed.get_untracked();
+        let among =
+            |word: Option<Pointed>| word.is_some_and(|word| sentences.contains(&word.sentence));
+        if among(pointed) {
+            self.pointed.set(None);
+            lens.point(None);
+        }
+        if among(kept) {
+            lens.clear(SOURCE);
+        }
+        if sentences.contains(&self.selected.get_untracked()) {
+            lens.clear(NODES);
+        }
     }
 
     /// Shows nothing.

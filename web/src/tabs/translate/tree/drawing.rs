@@ -1,6 +1,7 @@
 //! The picture: a column a step, lines from every token to those that were tried behind it.
 
 use glassformer_engine::tasks::translation::Fate;
+use leptos::html::Div;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, KeyboardEvent, SvgElement};
@@ -40,11 +41,25 @@ pub fn Drawing(
             places.with_value(|places| picture(runs, shown, places, first, taken))
         })
     };
+    // A tree that takes the place of the one the keyboard was in takes the keyboard.
+    let scroll = NodeRef::<Div>::new();
+    let focused = document().active_element();
+    let held = focused
+        .is_some_and(|focused| matches!(focused.closest(".tree-scroll, .forced"), Ok(Some(_))));
+    Effect::new(move |_| {
+        let Some(scroll) = scroll.get().filter(|_| held) else {
+            return;
+        };
+        if let Ok(Some(node)) = scroll.query_selector("[data-node][tabindex='0']") {
+            let _ = node.unchecked_into::<SvgElement>().focus();
+        }
+    });
     let lens = runs.desk.lens;
     let point = move |target: Option<EventTarget>| {
         let node = target.and_then(node_of);
         let content = node.and_then(|(node, _)| {
-            shown.with_value(|shown| places.with_value(|all| explained(shown, all, node)))
+            let choosing = untrack(|| runs.choosing());
+            shown.with_value(|shown| places.with_value(|all| explained(shown, all, node, choosing)))
         });
         lens.point(content);
     };
@@ -79,6 +94,7 @@ pub fn Drawing(
     view! {
         <div
             class="tree-scroll"
+            node_ref=scroll
             role="group"
             aria-label="Beam tree; arrow keys move among its tokens, Enter begins the translation with one"
             on:mouseover=move |event| point(event.target())
@@ -129,6 +145,13 @@ fn picture(
         .copied()
         .filter(|place| (first..last).contains(&place.column))
         .collect();
+    // Tab reaches what the person chose last, or else the best beginning.
+    let chosen = nodes.iter().rposition(|node| node.fate == Fate::Forced);
+    let is_first = |place: &Place| match chosen.map(|node| all.places[node].column) {
+        Some(column) if (first..last).contains(&column) => Some(place.node) == chosen,
+        _ => place.column == first && place.row == 0,
+    };
+    let waits = Memo::new(move |_| !runs.can_ask());
     let hidden = move |column: usize| (column >= taken.get()).then_some("true");
     let middle = (all.rows as f64 * ROW / 2.0).min(ROW * 1.5);
     let root = [ROOT, middle];
@@ -176,7 +199,7 @@ fn picture(
     let boxes = inside
         .iter()
         .map(|place| {
-            let Place { node, column, row } = *place;
+            let Place { node, column, .. } = *place;
             let found = &nodes[node];
             let text = shown.sentence.texts.get(node).map_or("", String::as_str);
             let text = explain::node_text(text, Some(found.id) == end);
@@ -192,8 +215,9 @@ fn picture(
                 <g
                     class="beam-node"
                     role="button"
-                    tabindex=if column == first && row == 0 { "0" } else { "-1" }
+                    tabindex=if is_first(place) { "0" } else { "-1" }
                     aria-label=label
+                    aria-disabled=move || waits.get().then_some("true")
                     data-testid=testid
                     data-node=node.to_string()
                     data-step=column.to_string()
@@ -260,6 +284,7 @@ fn explained(
     shown: &Shown,
     all: &Layout,
     node: usize,
+    choosing: &str,
 ) -> Option<crate::components::lens::LensContent> {
     let place = all.places.get(node)?;
     let of = all
@@ -269,7 +294,7 @@ fn explained(
         .count();
     let end = shown.sentence.tokens.last().map(|token| token.id);
     let is_end = shown.sentence.tree.get(node).map(|node| node.id) == end;
-    explain::node(shown, node, [place.row + 1, of], is_end)
+    explain::node(shown, node, [place.row + 1, of], is_end, choosing)
 }
 
 /// The node that an arrow key goes to: up and down within a step, left to the parent, right to the best
