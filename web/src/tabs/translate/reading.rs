@@ -9,6 +9,7 @@ use super::run::Runs;
 use super::shown::{Pointed, Shown, Side};
 use super::words::{self, Word};
 use super::{SOURCE, explain};
+use crate::components::roving;
 use crate::surprise;
 
 /// Words with less of the attention than this do not light up.
@@ -31,6 +32,8 @@ pub fn Column(
     side: Side,
 ) -> impl IntoView {
     let lens = runs.desk.lens;
+    // Sentence and word that Tab reaches; what is no longer there gives it to the nearest before.
+    let current = RwSignal::new((0, 0));
     let explained = move |pointed: Pointed| {
         let shown = runs.shown(pointed.sentence)?;
         explain::word(&shown, pointed)
@@ -56,9 +59,9 @@ pub fn Column(
                 keep(pointed);
             }
             key => {
-                if let Some(next) = neighbour(&element, key) {
+                let next = roving::neighbour(&element, ".column", "[data-word]", key);
+                if let Some(next) = next {
                     event.prevent_default();
-                    make_current(&element, &next);
                     let _ = next.focus();
                 }
             }
@@ -74,7 +77,12 @@ pub fn Column(
             "translate-output",
         ),
     };
-    let sentence = move |shown: Shown| view! { <Sentence runs side shown/> };
+    let current_now = Memo::new(move |_| {
+        let (sentence, word) = current.get();
+        let last = runs.sentences.with(Vec::len).saturating_sub(1);
+        (sentence.min(last), word)
+    });
+    let sentence = move |shown: Shown| view! { <Sentence runs side shown current=current_now/> };
     let key_of = |shown: &Shown| (shown.sentence.index, shown.version);
     view! {
         <div
@@ -86,12 +94,18 @@ pub fn Column(
             data-side=if side == Side::Target { "target" } else { "source" }
             on:mouseover=move |event| point(event.target())
             on:mouseleave=move |_| point(None)
-            on:focusin=move |event| point(event.target())
+            lang=move || runs.language(side)
+            dir="auto"
+            on:focusin=move |event| {
+                if let Some((pointed, _)) = event.target().and_then(word_of) {
+                    current.set((pointed.sentence, pointed.word));
+                }
+                point(event.target());
+            }
             on:focusout=move |_| point(None)
             on:keydown=key
             on:click=move |event| {
                 if let Some((pointed, element)) = event.target().and_then(word_of) {
-                    make_current(&element, &element);
                     let _ = element.focus();
                     keep(pointed);
                 }
@@ -105,7 +119,13 @@ pub fn Column(
 
 /// A sentence of one text, behind what stands before it.
 #[component]
-fn Sentence(runs: Runs, side: Side, shown: Shown) -> impl IntoView {
+fn Sentence(
+    runs: Runs,
+    side: Side,
+    shown: Shown,
+    /// Sentence and word that Tab reaches.
+    current: Memo<(usize, usize)>,
+) -> impl IntoView {
     let index = shown.sentence.index as usize;
     let words = match side {
         Side::Source => shown.source.clone(),
@@ -124,11 +144,14 @@ fn Sentence(runs: Runs, side: Side, shown: Shown) -> impl IntoView {
             across: for_lit.across(pointed.side, pointed.word),
         })
     });
-    let first = index == 0;
+    let count = words.len();
+    let reached = Memo::new(move |_| {
+        let (sentence, word) = current.get();
+        (sentence == index).then(|| word.min(count.saturating_sub(1)))
+    });
     let word = |(at, word): (usize, &Word)| {
         // One button among plain text: readers hear words, not a button for each.
-        let is_current = first && at == 0;
-        let tabindex = if is_current { "0" } else { "-1" };
+        let is_current = move || reached.get() == Some(at);
         let step = (side == Side::Target).then(|| {
             let sum = words::log_prob(shown.found(), word);
             surprise::step(surprise::bits(sum as f32))
@@ -149,8 +172,8 @@ fn Sentence(runs: Runs, side: Side, shown: Shown) -> impl IntoView {
             {word.before.clone()}
             <span
                 class="word"
-                tabindex=tabindex
-                role=is_current.then_some("button")
+                tabindex=move || if is_current() { "0" } else { "-1" }
+                role=move || is_current().then_some("button")
                 data-sentence=index.to_string()
                 data-word=at.to_string()
                 data-side=if side == Side::Target { "target" } else { "source" }
@@ -186,35 +209,4 @@ fn word_of(target: EventTarget) -> Option<(Pointed, HtmlElement)> {
         word: number("data-word")?,
     };
     Some((pointed, element.unchecked_into()))
-}
-
-/// The word that a key goes to.
-fn neighbour(element: &HtmlElement, key: &str) -> Option<HtmlElement> {
-    let column = element.closest(".column").ok()??;
-    let all = column.query_selector_all("[data-word]").ok()?;
-    let same = |i: &u32| {
-        all.item(*i)
-            .is_some_and(|each| each.is_same_node(Some(element)))
-    };
-    let at = (0..all.length()).find(same)?;
-    let next = match key {
-        "ArrowRight" | "ArrowDown" => at + 1,
-        "ArrowLeft" | "ArrowUp" => at.checked_sub(1)?,
-        "Home" => 0,
-        "End" => all.length() - 1,
-        _ => return None,
-    };
-    Some(all.item(next)?.unchecked_into())
-}
-
-/// Tab reaches one word of a column.
-fn make_current(old: &HtmlElement, new: &HtmlElement) {
-    if let Ok(Some(column)) = old.closest(".column")
-        && let Ok(Some(before)) = column.query_selector("[data-word][tabindex='0']")
-    {
-        let _ = before.set_attribute("tabindex", "-1");
-        let _ = before.remove_attribute("role");
-    }
-    let _ = new.set_attribute("tabindex", "0");
-    let _ = new.set_attribute("role", "button");
 }
