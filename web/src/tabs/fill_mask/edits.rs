@@ -124,6 +124,9 @@ impl Runs {
         side.undo.set((!before.0.is_empty()).then_some(before));
         let whole = words::masks(&text).is_empty();
         side.said.set(if whole { WHOLE } else { "" }.into());
+        if whole {
+            self.spoken.set(WHOLE.into());
+        }
         self.change(place, text, hidden);
     }
 

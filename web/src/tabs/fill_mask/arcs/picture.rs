@@ -13,11 +13,12 @@ use crate::components::roving;
 use crate::format;
 
 /// Layout of the picture, in its own units: the letters, the room beside a token, the height of the
-/// longest arc, the baseline of the tokens.
+/// longest arc, the baseline of the tokens, the end.
 const LETTERS: f64 = 14.0;
 const BESIDE: f64 = 12.0;
 const HEIGHT: f64 = 96.0;
 const BASELINE: f64 = HEIGHT + 18.0;
+const BOTTOM: f64 = BASELINE + 26.0;
 
 /// Tokens beyond which the picture says little and the table says it better.
 const MOST_TOKENS: usize = 160;
@@ -129,6 +130,14 @@ pub fn Picture(
                 on:blur=move |_| lens.point(None)
                 on:click=move |_| lens.toggle(content(i))
             >
+                // Room for a finger.
+                <rect
+                    x=format!("{:.1}", centres[i] - (length + BESIDE) / 2.0)
+                    y=HEIGHT.to_string()
+                    width=format!("{:.1}", length + BESIDE)
+                    height=(BOTTOM - HEIGHT).to_string()
+                    fill="transparent"
+                />
                 <rect
                     class="arc-weight"
                     x=format!("{:.1}", centres[i] - length / 2.0 - 3.0)
@@ -182,7 +191,7 @@ pub fn Picture(
             }
         });
     let rows = rows.collect_view();
-    let view_box = format!("0 0 {width:.0} {:.0}", BASELINE + 24.0);
+    let view_box = format!("0 0 {width:.0} {:.0}", BOTTOM);
     let title = format!(
         "Arcs from mask {} to the tokens it looked at; arrow keys move among them, Enter keeps one in the lens",
         mask + 1
@@ -204,7 +213,7 @@ pub fn Picture(
                     class="arcs-picture"
                     viewBox=view_box
                     width=format!("{width:.0}")
-                    height=format!("{:.0}", BASELINE + 24.0)
+                    height=format!("{:.0}", BOTTOM)
                     role="group"
                     aria-label=title
                     on:keydown=key
@@ -219,7 +228,10 @@ pub fn Picture(
     });
     view! {
         {picture}
-        <p class="hint">{note}</p>
+        <p class="hint">
+            {note}
+            {shown.then_some(" Choose a token to keep its numbers in the lens.")}
+        </p>
         <details open=!shown data-testid=table>
             <summary>"The same numbers as a table"</summary>
             <table class="arcs-table">
