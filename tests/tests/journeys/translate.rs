@@ -323,7 +323,6 @@ fn long_texts_stream_and_stop_and_nothing_typed_is_lost() {
         &format!("!{progress}.hidden && {progress}.value > 0"),
         SHORT,
     );
-    journey.picture("translate-long");
     // Nothing that is asked of one sentence ends the translation of the others.
     let sentences = "document.querySelectorAll('[data-testid=translate-output] .sentence').length";
     let before = journey.page.evaluate(sentences).unwrap();
@@ -334,8 +333,19 @@ fn long_texts_stream_and_stop_and_nothing_typed_is_lost() {
         "/^stopped after/.test(document.querySelector('[data-testid=translate-status]').innerText)",
         SHORT,
     );
+    journey.picture("translate-long");
     let input = "document.querySelector('[data-testid=translate-input]').value";
     assert_eq!(journey.string(input), long);
+    // Another long text, stopped after some sentences: none of the one before stands behind them.
+    let other = "A ship was seen from the harbour on Friday evening.\n".repeat(900);
+    journey.page.paste("translate-input", &other).unwrap();
+    let status = "document.querySelector('[data-testid=translate-status]').innerText";
+    journey.wait(&format!("/^translating · /.test({status})"), LONG);
+    journey.page.click("translate-stop").unwrap();
+    journey.wait(&format!("/^stopped after/.test({status})"), SHORT);
+    let shown = journey.page.evaluate(sentences).unwrap();
+    let said = journey.string(status);
+    assert!(said.contains(&format!("after {shown} sentence")), "{said}");
     // A sentence of a long text shows its tree when it is looked at.
     journey.page.click("translate-next").unwrap();
     journey.wait("document.querySelector('[data-testid=beam-node]')", LONG);

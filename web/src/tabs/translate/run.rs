@@ -70,6 +70,10 @@ pub struct Runs {
     pub recorded: RwSignal<Option<String>>,
     /// What is shown, or on its way, is of this.
     asked: RwSignal<Asked>,
+    /// What was shown before that was asked.
+    before: StoredValue<Option<Asked>>,
+    /// Sentences of the text that came so far.
+    come: StoredValue<usize>,
     pause: StoredValue<Option<Timeout>, LocalStorage>,
     run: StoredValue<u32>,
     request: StoredValue<Option<u32>>,
@@ -108,6 +112,8 @@ impl Runs {
             spoken: RwSignal::new(String::new()),
             recorded: RwSignal::new(None),
             asked: RwSignal::new(asked),
+            before: StoredValue::new(None),
+            come: StoredValue::new(0),
             pause: StoredValue::new_local(None),
             run: StoredValue::new(0),
             request: StoredValue::new(None),
@@ -197,18 +203,33 @@ impl Runs {
         if self.phase.get_untracked() == Phase::Loading {
             self.desk.model.cancel_load();
         }
-        let count = self.sentences.with_untracked(Vec::len);
         match self.phase.get_untracked() {
-            Phase::Running(done, _) if done > 0 => self.phase.set(Phase::Stopped(count)),
-            Phase::Loading | Phase::Running(..) => self.phase.set(Phase::Idle),
+            Phase::Running(..) => self.end_early(),
+            Phase::Loading => self.phase.set(Phase::Idle),
             _ => {}
         }
+    }
+
+    /// The text ended in the middle: what came of it stays, and nothing of the text before stands behind it.
+    fn end_early(self) {
+        let count = self.come.get_value();
+        if count > 0 {
+            self.keep(count);
+            self.tail.set(String::new());
+            return self.phase.set(Phase::Stopped(count));
+        }
+        if let Some(before) = self.before.get_value() {
+            self.asked.set(before);
+        }
+        self.phase.set(Phase::Idle);
     }
 
     /// Translates all of the text.
     fn ask(self, model: u32) {
         let asked = untrack(|| Asked::now(self.desk));
         let text = asked.text.clone();
+        self.before.set_value(Some(self.asked.get_untracked()));
+        self.come.set_value(0);
         self.asked.set(asked);
         let request = TranslateRequest {
             trace: text.len() <= MOST_TRACED,
@@ -309,7 +330,6 @@ impl Runs {
             .request(Request::Translate { model, request });
         self.request.set_value(Some(events.id));
         spawn_local(async move {
-            let mut count = 0;
             while let Some(event) = events.next().await {
                 if self.run.get_value() != run {
                     return;
@@ -320,16 +340,16 @@ impl Runs {
                         done,
                         total,
                     } => {
-                        count += 1;
                         self.take(sentence, part);
                         if part == Part::All {
+                            self.come.update_value(|count| *count += 1);
                             self.phase.set(Phase::Running(done, total));
                         }
                     }
                     Event::Translated { result } => {
                         self.request.set_value(None);
                         if part == Part::All {
-                            self.finish(count, &result);
+                            self.finish(&result);
                         }
                     }
                     Event::Moved { model, notice } => self.desk.model.moved(model, &notice),
@@ -346,7 +366,7 @@ impl Runs {
                     // Something newer, here or in another tab.
                     Event::Cancelled if part == Part::All => {
                         self.request.set_value(None);
-                        self.phase.set(Phase::Stopped(count));
+                        self.end_early();
                     }
                     _ => {}
                 }

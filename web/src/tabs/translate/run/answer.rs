@@ -122,11 +122,17 @@ impl Runs {
         self.sentences.with_untracked(|all| all.get(index).cloned())
     }
 
-    pub(super) fn finish(self, count: usize, result: &Translated) {
+    /// Shows no more than the first sentences.
+    pub(super) fn keep(self, count: usize) {
         self.let_go(count..usize::MAX);
         self.sentences.update(|all| all.truncate(count));
         self.selected
             .update(|selected| *selected = (*selected).min(count.saturating_sub(1)));
+    }
+
+    pub(super) fn finish(self, result: &Translated) {
+        let count = self.come.get_value();
+        self.keep(count);
         // What stands behind the last sentence is the end of both texts.
         let tail = self.sentences.with_untracked(|all| {
             let parts = all.iter().map(|shown| {
