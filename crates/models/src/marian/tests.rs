@@ -145,3 +145,13 @@ fn graphs_have_what_views_look_for() {
         .count();
     assert_eq!(student.rounding.len(), matrices);
 }
+
+/// The table of positions would be made before any weight is compared with what the config claims.
+#[test]
+fn a_table_beyond_any_models_is_refused() {
+    let mut config = config();
+    config["d_model"] = (1 << 20).into();
+    config["max_position_embeddings"] = 4096.into();
+    let error = from_config(&config, &[], 4096).unwrap_err();
+    assert!(error.to_string().contains("4096 positions"), "{error}");
+}

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::pieces;
+use super::{MOST_BYTES, pieces};
 
 fn sentences(language: &str, text: &str) -> Vec<String> {
     let found = pieces(language, text).into_iter();
@@ -43,6 +43,25 @@ fn what_is_between_is_kept() {
     assert_eq!(all, text);
     assert_eq!(sentences("en", text), ["One.", "Two?", "Three\u{a0}… 👍"]);
     assert!(sentences("en", "?! … 👍 \n").is_empty());
+}
+
+#[test]
+fn what_never_ends_is_cut_between_words() {
+    let words = "palavra ".repeat(9_000);
+    // Without spaces anywhere.
+    let one = "é".repeat(30_000);
+    for text in [&words, &one] {
+        let all: String = pieces("pt", text).iter().map(|p| p.text).collect();
+        assert_eq!(&all, text);
+        let found = sentences("pt", text);
+        assert!(found.len() > 2 && found.iter().all(|part| part.len() <= MOST_BYTES));
+    }
+    let found = sentences("pt", &words);
+    assert!(
+        found
+            .iter()
+            .all(|part| part.split(' ').all(|word| word == "palavra"))
+    );
 }
 
 proptest! {
