@@ -116,7 +116,10 @@ impl Setting {
         let text = text.trim();
         match self.field {
             Field::Real(_, set) => match text.parse::<f32>() {
-                Ok(value) if self.contains(f64::from(value)) => set(settings, value),
+                // As the sampler compares them: 0.01 rounded to an f32 is a little less.
+                Ok(value) if self.contains(value, [self.min as f32, self.max as f32]) => {
+                    set(settings, value);
+                }
                 _ if self.above_min => {
                     return Err(format!(
                         "a number above {} and up to {}",
@@ -126,7 +129,9 @@ impl Setting {
                 _ => return Err(format!("a number from {} to {}", self.min, self.max)),
             },
             Field::Whole(_, set) => match text.parse::<u32>() {
-                Ok(value) if self.contains(f64::from(value)) => set(settings, value),
+                Ok(value) if self.contains(f64::from(value), [self.min, self.max]) => {
+                    set(settings, value);
+                }
                 _ => return Err(format!("a whole number from {} to {}", self.min, self.max)),
             },
         }
@@ -134,13 +139,13 @@ impl Setting {
     }
 
     // NaN is in no range.
-    fn contains(&self, value: f64) -> bool {
+    fn contains<T: PartialOrd>(&self, value: T, [min, max]: [T; 2]) -> bool {
         let enough = if self.above_min {
-            value > self.min
+            value > min
         } else {
-            value >= self.min
+            value >= min
         };
-        enough && value <= self.max
+        enough && value <= max
     }
 }
 

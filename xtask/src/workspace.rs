@@ -24,9 +24,7 @@ impl Workspace {
         std::fs::create_dir_all(&cache).map_err(file(&cache))?;
         // Programs run in other folders; a relative name would mean another place there.
         let cache = std::path::absolute(&cache).map_err(file(&cache))?;
-        let workspace = Self { root, cache };
-        take(&workspace.target(), &workspace.root)?;
-        Ok(workspace)
+        Ok(Self { root, cache })
     }
 
     /// Where cargo builds.
@@ -44,6 +42,10 @@ impl Workspace {
 
     /// A program in the checkout, which builds in the cache if it builds.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        // Before each step: another checkout may have built since the one before.
+        if let Err(error) = take(&self.target(), &self.root) {
+            eprintln!("warning: {error}");
+        }
         let mut command = Command::new(program.as_ref());
         command
             .current_dir(&self.root)

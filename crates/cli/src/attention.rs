@@ -4,7 +4,7 @@ use glassformer_engine::protocol::attention::{AttentionSummary, Habit, MapOf};
 use glassformer_engine::{Cancel, Engine, EngineError};
 use serde_json::{Value, json};
 
-use crate::commands::{show, show_object};
+use crate::commands::{show, show_object, tell};
 use crate::model;
 use crate::options::Attention;
 
@@ -19,7 +19,7 @@ pub async fn attention(args: &Attention) -> Result<(), EngineError> {
     let mut engine = model::load(&args.common, "fill-mask").await?;
     let pair = args.pair.as_deref();
     let summary = engine
-        .attend(RUN, &args.text, pair, &mut |_| {}, &Cancel::default())
+        .attend(RUN, &args.text, pair, &mut tell, &Cancel::default())
         .await?;
     if summary.more || summary.of as usize > summary.tokens.len() {
         eprintln!(
@@ -42,7 +42,7 @@ pub async fn attention(args: &Attention) -> Result<(), EngineError> {
         result["model"] = json!(engine.info());
     }
     if !args.common.json {
-        return tell(&mut engine, &summary, named.then_some((layer, head))).await;
+        return in_words(&mut engine, &summary, named.then_some((layer, head))).await;
     }
     result["weights"] = if named {
         rows(&mut engine, &summary, layer, head).await?
@@ -76,7 +76,7 @@ async fn rows(
 }
 
 /// For people: a head's rows, or the heads whose habits are clearest.
-async fn tell(
+async fn in_words(
     engine: &mut Engine,
     summary: &AttentionSummary,
     head: Option<(u32, u32)>,

@@ -18,6 +18,13 @@ pub(crate) fn show(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Says on standard error what happened on the way: that another device computes now.
+pub(crate) fn tell(event: Event) {
+    if let Event::Moved { notice, .. } = event {
+        eprintln!("{notice}");
+    }
+}
+
 /// Prints the one object of `--json`, which says what computed it.
 pub(crate) fn show_object(engine: &Engine, mut object: Value) {
     if let Some(info) = engine.info() {
@@ -45,8 +52,7 @@ pub async fn generate(args: &Generate) -> Result {
                 finish = Some(reason);
                 text
             }
-            Event::Moved { notice, .. } => return eprintln!("{notice}"),
-            _ => return,
+            event => return tell(event),
         };
         if !json {
             show(&piece);
@@ -125,7 +131,7 @@ pub async fn fill_mask(args: &FillMask) -> Result {
         words: Vec::new(),
     };
     let found = engine
-        .fill_mask(&request, &mut |_| {}, &Cancel::default())
+        .fill_mask(&request, &mut tell, &Cancel::default())
         .await?;
     if args.as_page {
         show(&format!("{}\n", json!(found)));

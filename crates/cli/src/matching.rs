@@ -8,7 +8,7 @@ use glassformer_engine::tasks::matching::{cosine, in_template, softmax};
 use glassformer_engine::{Cancel, Engine, EngineError};
 use serde_json::json;
 
-use crate::commands::{show, show_object};
+use crate::commands::{show, show_object, tell};
 use crate::model;
 use crate::options::{Classify, Match};
 
@@ -40,7 +40,7 @@ pub async fn compare(args: &Match) -> Result {
     let texts: Vec<String> = texts
         .map(|text| in_template(&args.template, text))
         .collect();
-    let read = engine.read_texts(&texts, &mut |_| {}, &cancel).await?;
+    let read = engine.read_texts(&texts, &mut tell, &cancel).await?;
     for (text, read) in args.text.iter().zip(&read.texts) {
         if let Some(problem) = &read.problem {
             return Err(EngineError::NotAModel(format!("“{text}”: {problem}")));
@@ -49,7 +49,7 @@ pub async fn compare(args: &Match) -> Result {
             eprintln!("The end of “{text}” does not fit and was not read.");
         }
     }
-    let embeddings = engine.see(&pictures, &mut |_| {}, &cancel).await?;
+    let embeddings = engine.see(&pictures, &mut tell, &cancel).await?;
     let row = |picture: &Vec<f32>| -> Vec<f32> {
         let texts = read.texts.iter();
         texts.map(|text| cosine(picture, &text.embedding)).collect()
@@ -62,7 +62,7 @@ pub async fn compare(args: &Match) -> Result {
         for text in &texts {
             let (rgb, text) = (picture.rgb.clone(), text.clone());
             let request = WhyRequest { rgb, text };
-            row.push(engine.explain(&request, &mut |_| {}, &cancel).await?);
+            row.push(engine.explain(&request, &mut tell, &cancel).await?);
         }
         why.push(row);
     }
@@ -103,7 +103,7 @@ pub async fn classify(args: &Classify) -> Result {
     let mut engine = model::load(&args.common, "classify").await?;
     let picture = seen(&engine, &args.image)?;
     let labels = engine
-        .classify(&picture, &mut |_| {}, &Cancel::default())
+        .classify(&picture, &mut tell, &Cancel::default())
         .await?;
     let labels = labels.into_iter().take(args.top);
     if args.common.json {

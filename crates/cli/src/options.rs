@@ -189,7 +189,7 @@ pub struct Quantize {
     #[arg(long)]
     pub to: PathBuf,
     /// What the model is called; the folder's name where none is given.
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long)]
     pub name: Option<String>,
     /// What people should know of it.
     #[arg(long, default_value = "", allow_hyphen_values = true)]
@@ -205,7 +205,7 @@ pub struct Inspect {
     #[command(flatten)]
     pub common: Common,
     /// Print the values of the node of this name after a run of the text.
-    #[arg(long, requires = "text", allow_hyphen_values = true)]
+    #[arg(long, requires = "text")]
     pub node: Option<String>,
     /// What to run.
     #[arg(long, requires = "node", allow_hyphen_values = true)]

@@ -7,7 +7,7 @@ use glassformer_engine::tasks::translation::TranslateSettings;
 use glassformer_engine::{Cancel, EngineError, registry};
 use serde_json::{Value, json};
 
-use crate::commands::{show, show_object};
+use crate::commands::{show, show_object, tell};
 use crate::model;
 use crate::options::{Common, Translate};
 
@@ -34,10 +34,9 @@ pub async fn translate(args: &Translate) -> Result<(), EngineError> {
         ..TranslateRequest::default()
     };
     let mut sentences = Vec::new();
-    let mut emit = |event| {
-        if let Event::Sentence { sentence, .. } = event {
-            sentences.push(sentence);
-        }
+    let mut emit = |event| match event {
+        Event::Sentence { sentence, .. } => sentences.push(sentence),
+        event => tell(event),
     };
     let cancel = Cancel::default();
     let translated = engine.translate(&request, &mut emit, &cancel).await?;

@@ -107,13 +107,19 @@ fn a_prompt_is_answered_with_the_engines_own_numbers() {
          (document.querySelector('[data-testid=generate-prompt-tokens] ol'))",
         SHORT,
     );
-    // A term opens its sentence; Escape closes it.
+    // A term opens its sentence; Escape closes it, and no more than that.
+    journey.page.click("generate-token").unwrap();
+    let kept = "String(document.querySelector('[data-testid=lens][data-locked=true]') !== null)";
+    journey.wait(&format!("{kept} === 'true'"), SHORT);
     let open = "document.querySelector('#panel-generate .term').click()";
     journey.page.evaluate(open).unwrap();
     let sentence = "document.querySelector('#panel-generate .in-text').innerText";
     journey.wait(&format!("{sentence}.includes('a coin flip')"), SHORT);
     journey.page.press("Escape").unwrap();
     journey.wait(&format!("{sentence} === 'surprise'"), SHORT);
+    assert_eq!(journey.string(kept), "true");
+    journey.page.press("Escape").unwrap();
+    journey.wait(&format!("{kept} === 'false'"), SHORT);
     journey.expect_quiet();
 }
 

@@ -172,6 +172,12 @@ impl Lens {
 /// What a tab marks as kept in the lens.
 const KEPT: &str = "[role=tabpanel]:not([hidden]) [data-locked]";
 
+/// One press of Escape closes one thing, whichever listens first.
+fn a_popover_is_open() -> bool {
+    let open = document().query_selector(".popover > [aria-expanded=true]");
+    matches!(open, Ok(Some(_)))
+}
+
 fn is_inside(element: &HtmlElement) -> bool {
     matches!(element.closest(".lens"), Ok(Some(_)))
 }
@@ -188,6 +194,7 @@ pub fn LensPanel(
     let escape = window_event_listener(ev::keydown, move |event| {
         if event.key() == "Escape"
             && !event.default_prevented()
+            && !a_popover_is_open()
             && lens.locked.with_untracked(Option::is_some)
         {
             lens.release();

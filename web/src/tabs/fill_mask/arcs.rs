@@ -12,6 +12,11 @@ use super::side::Answered;
 /// Name of its tokens in the lens.
 pub const SOURCE: &str = "fill-mask-arcs";
 
+/// Of which of the two texts a subject of the lens is.
+pub fn side_of(index: usize) -> usize {
+    picture::token_of(index).1
+}
+
 /// A layer or head of the link: "mean", or a number from 1.
 fn chosen(value: Option<&String>) -> Option<usize> {
     value

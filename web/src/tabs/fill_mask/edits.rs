@@ -74,6 +74,7 @@ impl Runs {
         for place in self.active_places() {
             let text = texts[place];
             self.replace(place, text.into(), vec![None; words::masks(text).len()]);
+            self.ask_unless_answered(place);
         }
     }
 
@@ -90,8 +91,16 @@ impl Runs {
             let text = self.sides[0].text.get_untracked();
             let hidden = self.sides[0].hidden.get_untracked();
             self.change(1, text, hidden);
-        } else if untrack(|| side.is_stale() || side.answer.with(Option::is_none)) {
-            self.ask_after_pause(1);
+        } else {
+            self.ask_unless_answered(1);
+        }
+    }
+
+    /// Asks about a text that was kept while it was put away, or changed then.
+    fn ask_unless_answered(self, place: usize) {
+        let side = self.sides[place];
+        if untrack(|| side.is_stale() || side.answer.with(Option::is_none)) {
+            self.ask_after_pause(place);
         }
     }
 
@@ -100,7 +109,7 @@ impl Runs {
         self.compare.set(compare);
         if !compare {
             self.give_up(1);
-            self.desk.lens.clear(super::arcs::SOURCE);
+            self.let_go(1);
             self.sides[1].problem.set(None);
         }
     }

@@ -283,7 +283,7 @@ impl Runs {
                     Event::Moved { model, notice } => self.desk.model.moved(model, &notice),
                     Event::Failed { message, detail } => {
                         side.answer.set(None);
-                        self.desk.lens.clear(arcs::SOURCE);
+                        self.let_go(place);
                         self.forget_recorded();
                         self.settle(place, Phase::Failed);
                         let sentence = message;
@@ -296,6 +296,15 @@ impl Runs {
         });
     }
 
+    /// What is kept in the lens was of this text's answer before; the other text's stays.
+    pub(super) fn let_go(self, place: usize) {
+        let lens = self.desk.lens;
+        let kept = lens.locked_index(arcs::SOURCE);
+        if kept.is_none_or(|index| arcs::side_of(index) == place) {
+            lens.clear(arcs::SOURCE);
+        }
+    }
+
     fn forget_recorded(&self) {
         if self.recorded.with_untracked(Option::is_some) {
             self.recorded.set(None);
@@ -306,8 +315,7 @@ impl Runs {
         let side = self.sides[place];
         side.problem.set(None);
         self.forget_recorded();
-        // What is kept in the lens was of the answer before.
-        self.desk.lens.clear(arcs::SOURCE);
+        self.let_go(place);
         // Pieces were counted for the words of the text that was sent.
         let current = side.text.with_untracked(|now| *now == text);
         if current && self.expand(place, &result) {

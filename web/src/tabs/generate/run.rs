@@ -203,6 +203,8 @@ impl Runs {
     fn stop_writing(self) {
         if let Some(request) = self.request.get_value() {
             self.desk.model.cancel(request);
+            // Should the engine die before it hears of it, nothing goes on.
+            self.request.set_value(None);
         }
     }
 
@@ -280,13 +282,17 @@ impl Runs {
         let mut heard = Heard::new(asked.clone(), into);
         let died = self.ask(run, &asked, branch.clone(), &mut heard).await;
         let Some(problem) = died else { return };
+        // These tokens mean nothing to another model.
+        if self.desk.model.chosen.get_untracked() != asked.model {
+            return self.fail(problem);
+        }
         // Once: what kills the engine at the same place again is not to be run for ever.
-        self.page
-            .notices
-            .say("The engine stopped unexpectedly and was started again; the text goes on.");
         let Some(info) = self.model(run).await else {
             return;
         };
+        self.page
+            .notices
+            .say("The engine stopped unexpectedly and was started again; the text goes on.");
         asked.handle = info.handle;
         let node = self.writing.get_value().filter(|_| heard.has_begun());
         let written = node.map(|node| {
@@ -316,10 +322,22 @@ impl Runs {
             settings: asked.settings.clone(),
             branch,
         });
-        self.request.set_value(Some(events.id));
+        let id = events.id;
+        self.request.set_value(Some(id));
         let died = self.follow(run, heard, events).await;
-        if self.is_current(run) {
-            self.request.set_value(None);
+        if !self.is_current(run) {
+            return None;
+        }
+        let stopped = self.request.get_value() != Some(id);
+        self.request.set_value(None);
+        if died.is_some() && stopped {
+            self.ended(
+                heard,
+                FinishReason::Stopped,
+                String::new(),
+                Default::default(),
+            );
+            return None;
         }
         died
     }

@@ -143,6 +143,9 @@ impl Runs {
         self.pause.set_value(None);
         self.desk.problem.set(None);
         self.desk.picked.set(true);
+        if let Phase::Running(..) = self.phase.get_untracked() {
+            self.end_early();
+        }
         let run = self.begin();
         spawn_local(async move {
             if !untrack(|| self.desk.model.is_ready()) {
@@ -204,7 +207,11 @@ impl Runs {
             self.desk.model.cancel_load();
         }
         match self.phase.get_untracked() {
-            Phase::Running(..) => self.end_early(),
+            Phase::Running(..) => {
+                self.end_early();
+                // Long texts come without trees; that of the sentence that is looked at is wanted now.
+                self.want_tree(self.selected.get_untracked());
+            }
             Phase::Loading => self.phase.set(Phase::Idle),
             _ => {}
         }

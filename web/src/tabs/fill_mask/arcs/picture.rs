@@ -257,7 +257,7 @@ fn subject(token: usize, place: usize) -> Subject {
 }
 
 /// The token and the text of a subject's number.
-fn token_of(index: usize) -> (usize, usize) {
+pub(super) fn token_of(index: usize) -> (usize, usize) {
     (index / 2, index % 2)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use glassformer_engine::protocol::{self, Event, GenerateStats};
+use glassformer_engine::protocol::{self, Event, FinishReason, GenerateStats};
 use leptos::prelude::*;
 
 use super::{Asked, Into, Runs};
@@ -96,18 +96,7 @@ impl Runs {
                     reason,
                     text,
                     stats,
-                } => {
-                    heard.sentence.push(&text);
-                    // An engine that was started again has written the last of them only.
-                    let stats = GenerateStats {
-                        tokens: heard.written,
-                        ..stats
-                    };
-                    let phase = Phase::Finished(reason, stats);
-                    self.finish(phase, text);
-                    self.phase.set(phase);
-                    self.spoken.set(heard.sentence.end(reason, stats.tokens));
-                }
+                } => self.ended(heard, reason, text, stats),
                 Event::Failed { message, detail } => {
                     let problem = Problem {
                         sentence: message,
@@ -122,5 +111,26 @@ impl Runs {
             }
         }
         None
+    }
+
+    /// The text is over, with what the engine counted.
+    pub(super) fn ended(
+        self,
+        heard: &mut Heard,
+        reason: FinishReason,
+        text: String,
+        mut stats: GenerateStats,
+    ) {
+        heard.sentence.push(&text);
+        // An engine that was started again has written the last of them only, one that was stopped elsewhere none.
+        if stats.tokens != heard.written {
+            let first_at = heard.first_at.unwrap_or(heard.asked_at);
+            stats.tokens = heard.written;
+            stats.first_token_seconds = first_at - heard.asked_at;
+        }
+        let phase = Phase::Finished(reason, stats);
+        self.finish(phase, text);
+        self.phase.set(phase);
+        self.spoken.set(heard.sentence.end(reason, stats.tokens));
     }
 }
