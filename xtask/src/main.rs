@@ -36,6 +36,7 @@ mod checks;
 mod error;
 mod models;
 mod site;
+mod sources;
 mod split;
 mod step;
 mod system;

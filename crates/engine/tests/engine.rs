@@ -14,9 +14,7 @@ use glassformer_engine::{
 };
 
 fn golden(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/golden/llama")
-        .join(path)
+    Path::new("../../tests/golden/llama").join(path)
 }
 
 fn on_disk(paths: &[&str]) -> Result<Files, EngineError> {

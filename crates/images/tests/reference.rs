@@ -1,7 +1,7 @@
 //! Ten odd pictures beside the processors of PyTorch transformers (`tests/golden/images/generate.py`).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use glassformer_images::{ImageError, Preprocessing, decode};
 use serde_json::Value;
@@ -14,7 +14,7 @@ const BYTES: u8 = 2;
 const HALVED_COLOURS: (&str, u8) = ("turned.jpg", 4);
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/images")
+    PathBuf::from("../../tests/golden/images")
 }
 
 fn read(file: &str) -> Vec<u8> {

@@ -4,8 +4,7 @@
 use glassformer_weights::{Encoding, TorchFile, WeightsError, dequantize};
 
 fn data(name: &str) -> Vec<u8> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    std::fs::read(path.join(name)).unwrap()
+    std::fs::read(std::path::Path::new("tests/data").join(name)).unwrap()
 }
 
 /// How a file of before 1.6 begins.

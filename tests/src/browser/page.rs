@@ -345,10 +345,10 @@ fn line(logged: &Logged) -> String {
     format!("{}: {}{place}", logged.level, logged.text)
 }
 
-/// Where pictures of failures go: `GLASSFORMER_SCREENSHOTS`, or `tests/screenshots`.
+/// Where pictures of failures go: `GLASSFORMER_SCREENSHOTS`, or `screenshots` where the program runs, which for a test
+/// is its package.
 fn screenshots() -> PathBuf {
-    std::env::var_os("GLASSFORMER_SCREENSHOTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots"),
-        PathBuf::from,
-    )
+    let given = std::env::var_os("GLASSFORMER_SCREENSHOTS");
+    let folder = given.map_or_else(|| PathBuf::from("screenshots"), PathBuf::from);
+    std::path::absolute(&folder).unwrap_or(folder)
 }

@@ -33,7 +33,7 @@ const TEXTS: [&str; 8] = [
 const TOLERANCE: f64 = 2e-3;
 
 fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    PathBuf::from("..").canonicalize().unwrap()
 }
 
 /// What the same engine computes natively on the CPU, in `exact`: rows are the samples.

@@ -16,16 +16,13 @@ use super::{Journey, LONG, SHORT};
 const TOLERANCE: f64 = 2e-3;
 
 fn golden(path: &str) -> PathBuf {
-    // Chromium opens no file by a path with `..` in it.
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(path);
-    golden.canonicalize().unwrap()
+    let path = Path::new("golden").join(path);
+    // Chromium opens no file by a path with `..` in it, or a relative one.
+    path.canonicalize().unwrap()
 }
 
 fn sample(name: &str) -> Vec<u8> {
-    let file = format!("../web/assets/samples/{name}.png");
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    std::fs::read(format!("../web/assets/samples/{name}.png")).unwrap()
 }
 
 /// The same engine here, with a model of these files.

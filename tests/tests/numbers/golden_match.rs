@@ -2,7 +2,7 @@
 //! weights, on the CPU and on this machine's GPU; and the test of its occlusion maps.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures::executor::block_on;
 use glassformer_engine::images::{Seen, decode};
@@ -34,7 +34,7 @@ struct Picture {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    PathBuf::from("..")
 }
 
 /// The model of the repository.

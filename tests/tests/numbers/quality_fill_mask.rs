@@ -3,8 +3,6 @@
 //! (`models/recipes/minilm-l6-mlm/evaluate.py` says which positions are masked and computed them).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
-
 use glassformer_engine::{PathSource, registry};
 use glassformer_graph::{Input, Precision, Role, Run};
 use serde::Deserialize;
@@ -26,7 +24,7 @@ struct Figures {
 }
 
 fn models() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+    "../models".into()
 }
 
 /// As `is_chosen` of `evaluate.py`.

@@ -26,9 +26,7 @@ pub const DECODE: &str = "decode";
 
 /// A path below `tests/golden/`.
 pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(name)
+    Path::new("golden").join(name)
 }
 
 /// A golden file. Comparisons are in f32 or f64 as its type says; the files hold enough digits.
