@@ -162,15 +162,22 @@ impl Page {
     /// Keeps the address equal to the state, and follows it when the person edits it.
     pub fn follow_address(self) {
         let pending = StoredValue::new_local(None::<Timeout>);
+        let seen = StoredValue::new(hash());
         Effect::new(move |_| {
             let state = self.state();
             let write = Timeout::new(WRITE_AFTER_MILLISECONDS, move || {
+                // A link that was followed meanwhile: its event is on the way, and must find it.
+                if hash() != seen.get_value() {
+                    return;
+                }
                 replace_fragment(&fragment::write(&state, &known(), Extent::Changed));
+                seen.set_value(hash());
             });
             // Replacing a timeout cancels the one before.
             pending.set_value(Some(write));
         });
         let _ = window_event_listener(leptos::ev::hashchange, move |_| {
+            seen.set_value(hash());
             let Parsed {
                 state,
                 run,
@@ -274,8 +281,12 @@ fn set_if_new<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: 
     }
 }
 
+fn hash() -> String {
+    window().location().hash().unwrap_or_default()
+}
+
 fn read_address() -> Parsed {
-    fragment::parse(&window().location().hash().unwrap_or_default(), &known())
+    fragment::parse(&hash(), &known())
 }
 
 fn known() -> Known<'static> {

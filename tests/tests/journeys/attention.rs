@@ -291,11 +291,15 @@ fn texts_side_by_side_and_heads_over_each_other() {
     let Some(mut journey) = Journey::begin(name, fragment) else {
         return;
     };
-    // A link that is followed within the page brings a second text, and shows its field.
-    let follow = "location.hash += '&second=Another text.'";
+    // A link that is followed within the page brings a second text, and shows its field: also when the page, which was
+    // busy, is about to write its own address between the link and the news of it.
+    let follow = "document.querySelectorAll('input[name=attention-view]')[1].click(); \
+        const busy = () => { const until = performance.now() + 400; while (performance.now() < until) {} }; \
+        setTimeout(busy, 100); setTimeout(() => { location.hash += '&second=Another text.' }, 250)";
     journey.page.evaluate(follow).unwrap();
     let shown = "document.querySelector('[data-testid=attention-compare]').checked \
-                 && !document.querySelector('[data-testid=attention-second]').hidden";
+                 && !document.querySelector('[data-testid=attention-second]').hidden \
+                 && document.querySelector('[data-testid=attention-second]').value === 'Another text.'";
     journey.wait(shown, SHORT);
 
     // The first example compares two sentences; a model is loaded by Run.
