@@ -56,7 +56,7 @@ fn Panel(tab: &'static Tab, open: Memo<String>) -> impl IntoView {
         made.get().then(|| {
             provide_context(page.desk(tab.id));
             Suspend::new(async move {
-                match (tab.view)().await {
+                match tab.view().await {
                     Ok(view) => view,
                     Err(Missing) => view! { <MissingPart attempts/> }.into_any(),
                 }

@@ -2,7 +2,7 @@
 //! graphs with seeded weights.
 //!
 //! [`Net`] builds a graph and its weights, [`Pair`] runs it on both and compares, [`cases`] are
-//! the graphs. The same cases run natively (`tests/ops.rs`) and in a browser, where a device has
+//! the graphs. The same cases run natively (`tests/ops/native.rs`) and in a browser, where a device has
 //! neither half precision nor large subgroups.
 #![allow(clippy::unwrap_used, reason = "a test stops at what it cannot build")]
 

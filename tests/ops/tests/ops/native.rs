@@ -1,6 +1,5 @@
 //! Every case on this machine's device, with the features it has and with none of them, and what
 //! multiplies matrices in half precision too.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::rc::Rc;
 use std::time::Instant;

@@ -1,6 +1,5 @@
 //! A part of every case in Chromium's software adapter: no half precision, subgroups of four or
 //! shared memory in their place, and another compiler of shaders.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
