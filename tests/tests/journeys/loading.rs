@@ -113,6 +113,25 @@ fn a_network_that_fails_leaves_the_page_usable() {
         assert_eq!(journey.typed(), "Hello");
     }
     journey.recovers("Hello");
+
+    // What there was to look at before stays.
+    journey.open("tab=match");
+    let busy = Fault {
+        status: Some(503),
+        ..Fault::default()
+    };
+    journey
+        .server
+        .set_fault("/models/mini-clip/mini-clip.Q8_0.gguf", busy);
+    journey.page.click("match-run").unwrap();
+    journey.wait(
+        "document.querySelector('[data-testid=match-error] p')?.innerText.includes('try again later')",
+        LONG,
+    );
+    journey.wait(
+        "document.querySelectorAll('[data-testid=recorded-cell]').length === 64",
+        SHORT,
+    );
     assert_eq!(
         journey
             .page

@@ -352,7 +352,10 @@ impl Runs {
 
     fn fail(self, problem: Problem) {
         self.phase.set(Phase::Failed);
-        self.forget_recorded();
+        // Before there was a model there is nothing of its own to show.
+        if self.handle.get_value().is_some() {
+            self.forget_recorded();
+        }
         self.spoken.set(problem.sentence.clone());
         self.desk.problem.set(Some(problem));
     }
