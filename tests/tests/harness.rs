@@ -20,11 +20,15 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><link rel="icon" href
 <button data-testid="run">Run</button> <button data-testid="off" disabled>Off</button>
 <input type="file" data-testid="file" multiple>
 <div data-testid="zone" style="height: 3em">Drop</div>
+<button data-testid="shy" style="position: relative">Shy</button>
 <div style="height: 3000px"></div><button data-testid="far">Far below</button>
 <p data-testid="output"></p><p data-testid="keys"></p><p data-testid="from-worker"></p>
 <script>
   const at = (name) => document.querySelector(`[data-testid="${name}"]`);
   at("run").onclick = (e) => at("output").textContent = e.isTrusted + ":" + at("input").value;
+  at("shy").addEventListener("mouseenter", () => at("shy").style.left = "20em", { once: true });
+  document.body.onclick = (e) => { if (e.target === document.body) at("output").textContent = "missed" };
+  at("shy").onclick = () => at("output").textContent += "shy";
   at("far").onclick = () => at("output").textContent = "far";
   at("file").onchange = async (e) => {
     const files = [...e.target.files];
@@ -83,6 +87,9 @@ fn drives_a_page() -> Result<()> {
     assert_eq!(page.text("output")?, "true:");
     page.click("far")?;
     assert_eq!(page.text("output")?, "far");
+    // It steps aside when the mouse comes: nothing else gets the click.
+    page.click("shy")?;
+    assert_eq!(page.text("output")?, "farshy");
 
     // Files, from the dialog and dropped.
     let file = folder.path().join("note.md");

@@ -15,14 +15,28 @@ impl Page {
     /// # Errors
     /// If that does not come true in time; see [`Page::patience`].
     pub fn click(&mut self, testid: &str) -> Result<()> {
+        let began = Instant::now();
+        while !self.try_click(testid)? {
+            if began.elapsed() > self.patience {
+                return Err(self.timeout(&format!("a click on `{testid}`"), self.patience));
+            }
+        }
+        Ok(())
+    }
+
+    /// Clicks where an element is, and says whether it was still there.
+    fn try_click(&mut self, testid: &str) -> Result<bool> {
         let (x, y) = self.locate(testid)?;
+        self.evaluate(&format!("({GUARD})({})", selector(testid)))?;
         for (kind, count) in [("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 1)] {
             let button = if count == 0 { "none" } else { "left" };
             let event =
                 json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": count });
             self.call("Input.dispatchMouseEvent", event)?;
         }
-        Ok(())
+        // A click that led to another page did hit.
+        let hit = self.evaluate("globalThis.hitByClick?.() ?? true")?;
+        Ok(hit != false)
     }
 
     /// Moves the mouse over the middle of an element.
@@ -154,4 +168,21 @@ const LOCATE: &str = "async (selector) => {
     if (!hit) return { why: 'it is outside the window' };
     if (!element.contains(hit)) return { why: `it is covered by <${hit.localName} class='${hit.className}'>` };
     return { x, y };
+}";
+
+/// Keeps a click from everything but the element: it may move, or become smaller, after it was found.
+const GUARD: &str = "(selector) => {
+    let hit;
+    const kinds = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click'];
+    const watch = (event) => {
+        hit ??= Boolean(event.target.closest?.(selector));
+        if (hit) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+    };
+    kinds.forEach((kind) => addEventListener(kind, watch, true));
+    globalThis.hitByClick = () => {
+        kinds.forEach((kind) => removeEventListener(kind, watch, true));
+        return hit;
+    };
 }";
