@@ -4,11 +4,14 @@
 //! So everything in a fresh clone would be built anew, whatever it holds; and of two checkouts that share a folder, the
 //! one with the older files would be handed what the other has built. Therefore the folder remembers the files it was
 //! built from. Where another checkout built last, a file with the content it had there gets the time it had there, and
-//! every other one the present. Within one checkout no file is touched.
+//! every other one the present. A file that was changed since its checkout was made gets the present too: another folder
+//! may hold what was built of it before, and a time that is past would hide the change there. Within one checkout no
+//! file is touched.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::hash::Hasher;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,6 +24,9 @@ const RECORD: &str = "sources.txt";
 /// What a program is built with for good if it asks for it when it is compiled: the checkout's path. Cargo does not
 /// look whether that is still the same.
 const KEEPS_THE_PATH: &str = concat!("env!(\"CARGO", "_MANIFEST_DIR\")");
+
+/// Files that came with a checkout are at most so much younger than it, in nanoseconds.
+const COMING: u64 = 60_000_000_000;
 
 /// Tells cargo, by the times of the files, which ones differ from those the target folder was built from.
 ///
@@ -73,13 +79,21 @@ impl Record {
         let mut sources = BTreeMap::new();
         for path in files(root)? {
             let full = root.join(&path);
-            let own = modified(fs::metadata(&full).map_err(file(&full))?);
+            let own = match fs::metadata(&full) {
+                Ok(metadata) => modified(metadata),
+                // Gone since the folder was read, as files of editors are.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(file(&full)(error)),
+            };
             let before = self.sources.get(&path);
             let source = match before {
                 Some(before) if same && before.modified == own => *before,
                 _ => {
                     let hash = hash(&full, root)?;
-                    let kept = before.filter(|b| b.hash == hash && settled(&path, b));
+                    let came = own <= made.saturating_add(COMING);
+                    let kept = before.filter(|b| {
+                        (came || own == b.modified) && b.hash == hash && settled(&path, b)
+                    });
                     let elsewhere = kept.map_or(present, |kept| kept.modified);
                     let modified = if same { own } else { elsewhere };
                     if modified != own {
@@ -247,7 +261,6 @@ mod tests {
         // And back again.
         let built = nanoseconds(SystemTime::now());
         folders.claim("one");
-        assert!(folders.time("one", "crates/same.rs") < built);
         assert!(folders.time("one", "crates/other.rs") >= built);
     }
 
@@ -274,6 +287,20 @@ mod tests {
         folders.set("two", "a.rs", 1_000);
         folders.claim("two");
         assert!(folders.time("two", "a.rs") > 2_000);
+    }
+
+    #[test]
+    fn what_was_changed_since_the_checkout_was_made_does_not_go_back() {
+        let folders = Folders::new();
+        for checkout in ["one", "two"] {
+            folders.write(checkout, "a.rs", "a");
+        }
+        folders.claim("one");
+        let later = folders.time("two", "a.rs") + 2 * COMING;
+        folders.set("two", "a.rs", later);
+        folders.claim("two");
+        let time = folders.time("two", "a.rs");
+        assert!(time > folders.time("one", "a.rs") && time < later, "{time}");
     }
 
     #[test]
