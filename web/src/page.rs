@@ -167,7 +167,9 @@ impl Page {
             let state = self.state();
             let write = Timeout::new(WRITE_AFTER_MILLISECONDS, move || {
                 // A link that was followed meanwhile: its event is on the way, and must find it.
-                if hash() != seen.get_value() {
+                let found = hash();
+                if found != seen.get_value() {
+                    seen.set_value(found);
                     return;
                 }
                 replace_fragment(&fragment::write(&state, &known(), Extent::Changed));

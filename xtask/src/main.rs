@@ -80,7 +80,7 @@ fn run(words: Vec<String>) -> Result<()> {
     };
     let mut arguments = Arguments::new(rest);
     let workspace = Workspace::locate()?;
-    match command.as_str() {
+    let done = match command.as_str() {
         "serve" => {
             let port = arguments.number("--port")?.unwrap_or(8080);
             let open = arguments.flag("--open");
@@ -113,5 +113,8 @@ fn run(words: Vec<String>) -> Result<()> {
             Ok(())
         }
         other => Err(Error::Usage(format!("there is no command `{other}`"))),
-    }
+    };
+    // What was edited while something was built may be in it or not.
+    workspace.claim();
+    done
 }

@@ -5,8 +5,10 @@
 //! one with the older files would be handed what the other has built. Therefore the folder remembers the files it was
 //! built from. Where another checkout built last, a file with the content it had there gets the time it had there, and
 //! every other one the present. A file that was changed since its checkout was made gets the present too: another folder
-//! may hold what was built of it before, and a time that is past would hide the change there. Within one checkout no
-//! file is touched.
+//! may hold what was built of it before, and a time that is past would hide the change there. What cargo remembers by
+//! the other checkout's path is forgotten, as cargo would look there.
+//!
+//! Two checkouts that build at the same moment are not kept apart.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -16,10 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::{Result, file};
+use crate::error::{Error, Result, file};
 
-/// The file in the target folder that says what was built there last.
-const RECORD: &str = "sources.txt";
+/// The file in the target folder that says what was built there last. Older versions of this program kept only the
+/// checkout's path in it; either takes the other's for an unknown checkout.
+const RECORD: &str = "last-checkout.txt";
 
 /// What a program is built with for good if it asks for it when it is compiled: the checkout's path. Cargo does not
 /// look whether that is still the same.
@@ -28,22 +31,64 @@ const KEEPS_THE_PATH: &str = concat!("env!(\"CARGO", "_MANIFEST_DIR\")");
 /// Files that came with a checkout are at most so much younger than it, in nanoseconds.
 const COMING: u64 = 60_000_000_000;
 
-/// Tells cargo, by the times of the files, which ones differ from those the target folder was built from.
+/// Tells cargo, by the times of the files, which ones differ from those the target folder was built from. Where that
+/// cannot be told, everything of the workspace is to be built anew.
 ///
 /// # Errors
-/// If a file cannot be read, or its time not be set.
+/// If a file cannot be read, or its time not be set; if the target folder cannot be written.
 pub fn claim(target: &Path, root: &Path) -> Result<()> {
     // Steps may begin side by side.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let record = target.join(RECORD);
     let known = Record::read(&record);
-    let now = known.next(root)?;
-    if known != now {
-        fs::create_dir_all(target).map_err(file(target))?;
-        now.write(&record)?;
+    let claimed = known.next(root).and_then(|now| {
+        if known.root != now.root {
+            forget(target, &known.root)?;
+        }
+        if known != now {
+            fs::create_dir_all(target).map_err(file(target))?;
+            now.write(&record)?;
+        }
+        Ok(())
+    });
+    claimed.or_else(|error| {
+        match fs::remove_file(&record) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(file(&record)(e)),
+            _ => forget(target, Path::new(""))?,
+        }
+        Err(error)
+    })
+}
+
+/// Makes cargo forget what of the workspace it has built with files that it knows by the path of this checkout; of an
+/// unknown one, all. That is what a package includes of another folder, and every package that was linted.
+fn forget(target: &Path, root: &Path) -> Result<()> {
+    let path = root.as_os_str().as_encoded_bytes();
+    let mentions = |name: &Path| {
+        let bytes = fs::read(name).unwrap_or_default();
+        bytes.windows(path.len()).any(|part| part == path)
+    };
+    let own = |unit: &PathBuf| {
+        let name = unit.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("glassformer") || name.starts_with("xtask")
+    };
+    for triple in [target.to_owned(), target.join("wasm32-unknown-unknown")] {
+        for profile in entries(&triple) {
+            for unit in entries(&profile.join(".fingerprint")).filter(own) {
+                if path.is_empty() || entries(&unit).any(|name| mentions(&name)) {
+                    fs::remove_dir_all(&unit).map_err(file(&unit))?;
+                }
+            }
+        }
     }
     Ok(())
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path())
 }
 
 /// The files of a checkout as cargo last saw them.
@@ -76,33 +121,40 @@ impl Record {
             gone || there() == Some(source.modified)
         };
         let present = nanoseconds(SystemTime::now());
+        let look = |path: &Path| {
+            let full = root.join(path);
+            let own = modified(fs::metadata(&full).map_err(file(&full))?);
+            let before = self.sources.get(path);
+            if let Some(before) = before.filter(|before| same && before.modified == own) {
+                return Ok(*before);
+            }
+            let hash = hash(&full, root)?;
+            let kept = before.filter(|before| before.hash == hash);
+            let modified = match kept {
+                // Put back from a copy, perhaps, as it was before cargo looked last.
+                None if same && before.is_some_and(|before| own <= before.modified) => present,
+                _ if same => own,
+                Some(kept)
+                    if settled(path, kept)
+                        && (own == kept.modified || own <= made.saturating_add(COMING)) =>
+                {
+                    kept.modified
+                }
+                _ => present,
+            };
+            if modified != own {
+                set_modified(&full, modified)?;
+            }
+            Ok(Source { hash, modified })
+        };
         let mut sources = BTreeMap::new();
         for path in files(root)? {
-            let full = root.join(&path);
-            let own = match fs::metadata(&full) {
-                Ok(metadata) => modified(metadata),
+            match look(&path) {
+                Ok(source) => drop(sources.insert(path, source)),
                 // Gone since the folder was read, as files of editors are.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(file(&full)(error)),
-            };
-            let before = self.sources.get(&path);
-            let source = match before {
-                Some(before) if same && before.modified == own => *before,
-                _ => {
-                    let hash = hash(&full, root)?;
-                    let came = own <= made.saturating_add(COMING);
-                    let kept = before.filter(|b| {
-                        (came || own == b.modified) && b.hash == hash && settled(&path, b)
-                    });
-                    let elsewhere = kept.map_or(present, |kept| kept.modified);
-                    let modified = if same { own } else { elsewhere };
-                    if modified != own {
-                        set_modified(&full, modified)?;
-                    }
-                    Source { hash, modified }
-                }
-            };
-            sources.insert(path, source);
+                Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Self {
             root: root.to_owned(),
@@ -139,7 +191,10 @@ impl Record {
             let Source { hash, modified } = source;
             text += &format!("{hash:016x} {modified} {}\n", path.display());
         }
-        fs::write(path, text).map_err(file(path))
+        // Another process may read it.
+        let whole = path.with_extension("new");
+        fs::write(&whole, text).map_err(file(&whole))?;
+        fs::rename(&whole, path).map_err(file(path))
     }
 }
 
@@ -265,14 +320,41 @@ mod tests {
     }
 
     #[test]
-    fn within_a_checkout_no_file_is_touched() {
+    fn within_a_checkout_only_what_went_back_is_touched() {
         let folders = Folders::new();
         folders.write("one", "a.rs", "a");
         folders.claim("one");
         folders.write("one", "a.rs", "b");
+        let edited = folders.time("one", "a.rs");
+        folders.claim("one");
+        assert_eq!(folders.time("one", "a.rs"), edited);
+        folders.write("one", "a.rs", "a");
         folders.set("one", "a.rs", 2_000);
         folders.claim("one");
-        assert_eq!(folders.time("one", "a.rs"), 2_000);
+        assert!(folders.time("one", "a.rs") > edited);
+    }
+
+    #[test]
+    fn what_cargo_knows_by_the_other_checkouts_path_is_forgotten() {
+        let folders = Folders::new();
+        folders.write("one", "a.rs", "a");
+        folders.write("two", "a.rs", "a");
+        let built = |unit: &str, checkout: &str| {
+            let name = format!("wasm32-unknown-unknown/quick/.fingerprint/{unit}/dep-lib");
+            let path = folders.file(checkout, "a.wgsl");
+            folders.write("target", &name, &format!("..{}", path.display()));
+            folders.file("target", &name)
+        };
+        folders.claim("one");
+        let other = built("glassformer-gpu-01", "one");
+        let own = built("glassformer-gpu-02", "two");
+        let foreign = built("serde-03", "one");
+        folders.claim("two");
+        assert!(!other.exists() && own.exists() && foreign.exists());
+        // A record that nobody understands.
+        folders.write("target", RECORD, "nonsense");
+        folders.claim("two");
+        assert!(!own.exists() && foreign.exists());
     }
 
     #[test]

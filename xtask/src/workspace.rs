@@ -45,20 +45,25 @@ impl Workspace {
         self.cache.join("models")
     }
 
-    /// A program in the checkout, which builds in the cache if it builds.
-    pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        // Before each step: another checkout may have built since the one before. In a folder of the person's own,
-        // where other commands build too, cargo's rules hold.
+    /// Tells cargo which files differ from those its folder was built from, and remembers them. In a folder of the
+    /// person's own, where other commands build too, cargo's rules hold.
+    pub fn claim(&self) {
         let target = self.target();
         if target == self.own_target()
             && let Err(error) = sources::claim(&target, &self.root)
         {
-            eprintln!("warning: {error}");
+            eprintln!("warning: {error}; everything is built anew");
         }
+    }
+
+    /// A program in the checkout, which builds in the cache if it builds.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        // Before each step: another checkout may have built since the one before.
+        self.claim();
         let mut command = Command::new(program.as_ref());
         command
             .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", target);
+            .env("CARGO_TARGET_DIR", self.target());
         command
     }
 

@@ -54,9 +54,9 @@ impl ModelEntry {
 pub fn manifest() -> &'static [ModelEntry] {
     static MANIFEST: OnceLock<Vec<ModelEntry>> = OnceLock::new();
     MANIFEST.get_or_init(|| {
-        let text = include_str!("../../../models/manifest.json");
         // The file is part of the build, and a test below parses it.
-        serde_json::from_str::<Manifest>(text).map_or_else(|_| Vec::new(), |m| m.models)
+        serde_json::from_str::<Manifest>(glassformer_manifest::MANIFEST)
+            .map_or_else(|_| Vec::new(), |m| m.models)
     })
 }
 

@@ -4,6 +4,8 @@
 
 use std::collections::HashSet;
 
+pub use glassformer_shaders::{INCLUDES, OPERATIONS};
+
 use crate::GpuError;
 use crate::weights::Format;
 
@@ -38,29 +40,6 @@ impl Variant {
         }
     }
 }
-
-macro_rules! files {
-    ($folder:literal: $($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../shaders/", $folder, $name, ".wgsl")))),*]
-    };
-}
-
-/// One operation each.
-pub const OPERATIONS: &[(&str, &str)] = files!("":
-    "append", "attention_context", "attention_join", "attention_scores", "attention_tile", "attention_vector", "choose",
-    "elementwise", "embedding", "gate_up_tile", "gate_up_vector", "layer_norm", "linear_rows_tile",
-    "linear_rows_vector", "linear_tile", "linear_vector", "pool", "position_embedding", "positions",
-    "project_tile", "project_vector", "recur", "rms_norm", "rope", "select_rows", "sequence", "softmax", "unfold",
-    "vector", "zero_start",
-);
-
-/// What operations share.
-pub const INCLUDES: &[(&str, &str)] = files!("include/":
-    "dot_dense", "function", "gate_up", "gelu", "heads", "input_scalar", "input_vec4", "keys", "lanes_shared",
-    "lanes_subgroup", "linear", "linear_rows", "mask", "numbers_f16", "numbers_f32", "project", "run", "silu",
-    "tile_body", "unused_input", "vector_body", "vectors", "weights_f16", "weights_f32", "weights_i8", "weights_q4",
-    "weights_q8",
-);
 
 const INCLUDE: &str = "//#include ";
 

@@ -35,8 +35,11 @@ impl Page {
             self.call("Input.dispatchMouseEvent", event)?;
         }
         // A click that led to another page did hit.
-        let hit = self.evaluate("globalThis.hitByClick?.() ?? true")?;
-        Ok(hit != false)
+        match self.evaluate("globalThis.hitByClick?.() ?? true") {
+            Ok(hit) => Ok(hit != false),
+            Err(Error::Refused { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves the mouse over the middle of an element.
@@ -173,9 +176,11 @@ const LOCATE: &str = "async (selector) => {
 /// Keeps a click from everything but the element: it may move, or become smaller, after it was found.
 const GUARD: &str = "(selector) => {
     let hit;
+    const element = document.querySelector(selector);
     const kinds = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click'];
     const watch = (event) => {
-        hit ??= Boolean(event.target.closest?.(selector));
+        // Drawn anew meanwhile, it is another of the same name.
+        hit ??= element?.isConnected ? element.contains(event.target) : Boolean(event.target.closest?.(selector));
         if (hit) return;
         event.preventDefault();
         event.stopImmediatePropagation();
